@@ -1,0 +1,1 @@
+"""Visionarium's engine: training and inference of published computer-vision methods, in torch only."""

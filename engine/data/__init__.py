@@ -1,0 +1,1 @@
+"""Where data comes from: embedded sets, generated scenes, and what people have on disk, behind one interface."""
