@@ -1,0 +1,246 @@
+"""The bench: what a run stands on. Device, precision, seeds, data by name, loops that stop and resume, the step."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any, Literal, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from engine import data as sources
+from engine.checkpoint import Checkpoint, random_state, set_random_state
+from engine.data.base import Batch, Dataset, Facts, Memory, memory
+from engine.params import Params, knob
+
+T = TypeVar("T")
+IN_MEMORY = 4 << 30
+"""Bytes of images up to which a set is kept in memory, on the device."""
+
+
+class Setup(Params):
+    """How a run is carried out, whatever the method."""
+
+    seed: int = knob(0, "random seed of everything", 0, 2**31 - 1)
+    device: Literal["auto", "cuda", "mps", "cpu"] = knob("auto", "where to compute; auto: a GPU if there is one")
+    precision: Literal["auto", "bf16", "fp32"] = knob("auto", "auto: bfloat16 where the GPU has it", fold=True)
+    compile: bool = knob(False, "compile the networks (minutes at the start, faster steps after)", fold=True)
+    looks: int = knob(16, "evaluations over each loop", 1, 1000, tiny=2, fold=True)
+    workers: int = knob(2, "processes that read images when the set does not fit into memory", 0, 64, fold=True)
+
+
+class Stateful(Protocol):
+    """What a loop can keep: optimisers, schedulers, modules."""
+
+    def state_dict(self) -> Any: ...
+
+    def load_state_dict(self, state: Any, /) -> Any: ...
+
+
+def find_device(name: str) -> torch.device:
+    """The device that `name` means here; ValueError when it is asked for by name and not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, present in there.items() if present))
+    if not there[name]:
+        raise ValueError(f"device {name!r} is not on this machine; choose auto or cpu")
+    return torch.device(name)
+
+
+class Bench:
+    """Given to every method's `train`. Loops and `once` number themselves in program order, so a run can resume:
+
+    `train` runs again from its top, loops that were finished yield nothing, `once` returns what it returned, and the
+    interrupted loop first restores weights, kept state and random states, then goes on.
+    """
+
+    def __init__(
+        self,
+        setup: Setup | None = None,
+        resume: Checkpoint | None = None,
+        sets: dict[tuple[str, str, int | None], Dataset] | None = None,
+    ):
+        """sets: opened sources by (spec, split, size), for benches that share them."""
+        self.setup = setup or Setup()
+        self.device = find_device(self.setup.device)
+        torch.manual_seed(self.setup.seed)
+        self.generator = torch.Generator(self.device).manual_seed(self.setup.seed)
+        self.done = 0
+        """Optimiser steps done over all loops."""
+        self.due = False
+        """Whether the current step is one at which to evaluate: `looks` times a loop, its last step among them."""
+        self._resume = resume
+        self._saved: dict[str, Any] | None = resume.state if resume else None
+        self._loops, self._onces, self._open = 0, 0, False
+        self._once_results: list[Any] = list(self._saved["once"]) if self._saved else []
+        self._at: tuple[int, int] = (-1, 0)
+        self._keep: tuple[Stateful, ...] = ()
+        self._permuted: tuple[tuple[int, int, int], Tensor] = ((-1, -1, -1), torch.empty(0))
+        self._sets = {} if sets is None else sets
+        self._model: nn.Module | None = None
+
+    # Data
+
+    def data(self, spec: str, split: str = "train", size: int | None = None) -> Dataset:
+        """A source by name, opened once; in memory on the device when it fits."""
+        key = (spec, split, size)
+        if key not in self._sets:
+            dataset = sources.open_data(spec, split, size)
+            if len(dataset) * dataset.facts.channels * dataset.facts.size**2 <= IN_MEMORY:
+                dataset = memory(dataset).place(self.device)
+            self._sets[key] = dataset
+        return self._sets[key]
+
+    def facts(self, params: Params) -> Facts:
+        """What the model must know of the data that `params.data` (and `params.size`, if there is one) name."""
+        return self.data(params.data, "train", getattr(params, "size", None)).facts  # type: ignore[attr-defined]
+
+    def chunks(self, dataset: Dataset, size: int = 500) -> Iterator[Batch]:
+        """All of `dataset` in order, for evaluation."""
+        for index in torch.arange(len(dataset)).split(size):
+            yield self._ready(dataset.batch(index))
+
+    def _ready(self, batch: Batch) -> Batch:
+        batch = batch.to(self.device)
+        if self.device.type == "cuda":
+            batch = replace(batch, images=batch.images.contiguous(memory_format=torch.channels_last))
+        return batch
+
+    # Loops
+
+    def batches(
+        self, dataset: Dataset, batch: int, steps: int, keep: Stateful | Sequence[Stateful] = ()
+    ) -> Iterator[Batch]:
+        """`steps` random batches of exactly `batch` images: shuffled epochs, one after the other without a gap.
+
+        What is drawn is a function of seed, loop and step alone. ValueError when the set is smaller than a batch.
+        """
+        if len(dataset) < batch:
+            raise ValueError(f"batch: {batch} is more than the {len(dataset)} images of the set; lower it")
+        loop = self._loops
+        indices = (self._draw(dataset, batch, loop, step) for step in self.steps(steps, keep))
+        if isinstance(dataset, Memory):
+            for index in indices:
+                yield self._ready(dataset.batch(index))
+            return
+        first, total = self._start(loop, steps), steps
+        plan = [self._draw(dataset, batch, loop, step) for step in range(first, total)]
+        loader = DataLoader(
+            plan, batch_size=None, num_workers=self.setup.workers, collate_fn=dataset.batch,  # type: ignore[arg-type]
+            pin_memory=False, generator=torch.Generator(),
+        )  # fmt: skip
+        for _, rows in zip(indices, loader, strict=False):
+            yield self._ready(rows)
+
+    def _draw(self, dataset: Dataset, batch: int, loop: int, step: int) -> Tensor:
+        """Positions (batch,) of step `step`: a window on an endless row of shuffled epochs."""
+        size, first = len(dataset), step * batch
+        epochs = range(first // size, (first + batch - 1) // size + 1)
+        row = torch.cat([self._permutation(size, loop, epoch) for epoch in epochs])
+        return row[first - epochs[0] * size :][:batch]
+
+    def _permutation(self, size: int, loop: int, epoch: int) -> Tensor:
+        if self._permuted[0] != (size, loop, epoch):
+            seed = ((self.setup.seed * 1_000_003 + loop) * 1_000_003 + epoch) & 0xFFFFFFFF
+            self._permuted = (size, loop, epoch), torch.randperm(size, generator=torch.Generator().manual_seed(seed))
+        return self._permuted[1]
+
+    def steps(self, steps: int, keep: Stateful | Sequence[Stateful] = ()) -> Iterator[int]:
+        """0 .. steps-1, one optimiser step each; `keep` is saved and restored with the loop. Loops do not nest."""
+        if self._open:
+            raise RuntimeError("a loop of the bench is still open; loops follow one another and do not nest")
+        loop, self._loops = self._loops, self._loops + 1
+        start = self._start(loop, steps)
+        if start == steps and self._saved and loop < self._saved["at"][0]:
+            return
+        self._keep = tuple(keep) if isinstance(keep, Sequence) else (keep,)
+        if self._saved and loop == self._saved["at"][0]:
+            self._restore()
+        self._open = True
+        try:
+            for step in range(start, steps):
+                self._at, self.done = (loop, step + 1), self.done + 1
+                self.due = (step + 1) * self.setup.looks // steps > step * self.setup.looks // steps
+                yield step
+        finally:
+            self._open = False
+
+    def _start(self, loop: int, steps: int) -> int:
+        """The step at which the loop numbered `loop` begins here: later than 0 only in a resumed run."""
+        at = self._saved["at"] if self._saved else (-1, 0)
+        return steps if loop < at[0] else at[1] if loop == at[0] else 0
+
+    def once(self, work: Callable[[], T]) -> T:
+        """Do `work` between loops, once in a run's life: a resumed run gets the kept result (a tree of tensors)."""
+        if self._open:
+            raise RuntimeError("once stands between loops, not inside one")
+        self._onces += 1
+        if len(self._once_results) < self._onces:
+            self._once_results.append(work())
+        return self._once_results[self._onces - 1]
+
+    # Resume
+
+    def attach(self, model: nn.Module) -> None:
+        """Place the model on the device (and compile its networks), with the checkpoint's weights when resuming."""
+        self._model = model.to(self.device)
+        if self.device.type == "cuda":
+            model.to(memory_format=torch.channels_last)
+        if self.setup.compile:
+            for child in model.children():
+                child.compile()
+        if self._resume:
+            model.load_state_dict(dict(self._resume.weights))
+
+    def state(self) -> dict[str, Any]:
+        """Everything but the weights that a later bench needs to go on from the last report."""
+        return {
+            "at": self._at,
+            "done": self.done,
+            "once": self._once_results[: self._onces],
+            "keep": [kept.state_dict() for kept in self._keep],
+            "generator": self.generator.get_state(),
+            "random": random_state(),
+        }
+
+    def _restore(self) -> None:
+        saved, model, resume = self._saved, self._model, self._resume
+        if saved is None or model is None or resume is None:
+            raise RuntimeError("attach a model before its loops run")
+        if len(saved["keep"]) != len(self._keep):
+            raise RuntimeError(f"the checkpoint kept {len(saved['keep'])} things for this loop, not {len(self._keep)}")
+        model.load_state_dict(dict(resume.weights))
+        for kept, state in zip(self._keep, saved["keep"], strict=True):
+            kept.load_state_dict(state)
+        self.generator.set_state(saved["generator"])
+        set_random_state(saved["random"])
+        self.done, self._at = saved["done"], tuple(saved["at"])
+
+    # Computing
+
+    def autocast(self) -> AbstractContextManager:
+        """The precision under which a method's code runs."""
+        wanted = self.setup.precision
+        if wanted == "auto":
+            able = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+            wanted = "bf16" if able else "fp32"
+        return torch.autocast(self.device.type, torch.bfloat16) if wanted == "bf16" else nullcontext()
+
+    def step(
+        self, optimizer: torch.optim.Optimizer, loss: Tensor, *, clip: float = 0.0,
+        schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
+    ) -> None:  # fmt: skip
+        """One optimiser step on `loss` (a scalar). clip: largest norm of the gradient, 0 for none."""
+        optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(self.device.type, enabled=False):
+            loss.backward()
+        if clip:
+            parameters = itertools.chain.from_iterable(group["params"] for group in optimizer.param_groups)
+            nn.utils.clip_grad_norm_(parameters, clip)
+        optimizer.step()
+        if schedule is not None:
+            schedule.step()

@@ -1,0 +1,82 @@
+"""A run's folder as anyone may read and write it, without torch.
+
+run.json     what is to be done; never changes
+state.json   where it stands; replaced atomically: {"state", "step", "steps", "cause", "hint", ...}
+control/     wishes as empty files, read by the run after each step
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.files import replace_file
+from engine.params import Params
+
+State = Literal[
+    "queued", "starting", "running", "pausing", "paused", "cancelling", "cancelled", "failed", "lost", "done"
+]
+Wish = Literal["cancel", "pause", "save", "sample"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """run.json: what a run does. `values` and `setup` are plain knob values, complete."""
+
+    method: str
+    values: Mapping[str, Any]
+    setup: Mapping[str, Any]
+    created: float
+    name: str = ""
+
+    @classmethod
+    def read(cls, folder: Path) -> Plan:
+        """The plan of a run's folder; ValueError when there is none."""
+        try:
+            found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ValueError(f"{folder} is no run: it has no run.json") from None
+        return cls(**{key: found[key] for key in cls.__dataclass_fields__})
+
+
+def plan_run(folder: Path, method_id: str, params: Params, setup: Params, name: str = "") -> Plan:
+    """Make a run's folder. FileExistsError when the folder already holds a run."""
+    if (folder / "run.json").exists():
+        raise FileExistsError(f"{folder} already holds a run; choose another folder, or resume it")
+    plan = Plan(method_id, params.model_dump(mode="json"), setup.model_dump(mode="json"), time.time(), name)
+    (folder / "control").mkdir(parents=True, exist_ok=True)
+    replace_file(folder / "run.json", json.dumps(vars(plan), indent=1).encode())
+    return plan
+
+
+def write_state(folder: Path, state: State, **more: Any) -> None:
+    """Replace state.json; keys that are not given keep their value."""
+    kept = read_state(folder)
+    replace_file(folder / "state.json", json.dumps(kept | more | {"state": state, "changed": time.time()}).encode())
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """state.json, or {} before the run was ever started."""
+    try:
+        return json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+
+
+def wish(folder: Path, name: Wish) -> None:
+    """Ask a run for something; it answers after its next step."""
+    (folder / "control").mkdir(exist_ok=True)
+    (folder / "control" / name).touch()
+
+
+def granted(folder: Path, name: Wish) -> bool:
+    """Whether somebody wished `name`; the wish is taken off the list."""
+    try:
+        (folder / "control" / name).unlink()
+    except FileNotFoundError:
+        return False
+    return True

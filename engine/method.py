@@ -1,0 +1,170 @@
+"""The contract of a method. Read this first.
+
+A method is one file in `engine/methods/<wing>/` that ends in `METHOD = Method(...)`. It declares its knobs as a frozen
+`Params`, builds a module that holds everything a checkpoint must hold, and trains it in a generator that yields one
+report after each optimiser step. There is nothing to subclass but `Params`: the outside looks, files, draws, stops and
+resumes at the `yield`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from engine.params import KnobError, Params, Preset, knob
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from engine.bench import Bench
+    from engine.data.base import Facts
+
+__all__ = [
+    "Bars", "Boxes", "Claim", "Curves", "Exhibit", "Film", "Graph", "Histogram", "KnobError", "Lens", "Masks", "Matrix",
+    "Method", "Overlay", "Params", "Pictures", "Preset", "Report", "Scatter", "Table", "drive", "knob", "stage",
+]  # fmt: skip
+
+Report = dict[str, Any]
+"""The news of one step: name -> number, tensor (detached) or sequence of strings."""
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A figure over reported `names`, with the sentence a visitor should read. The kinds are closed: see below.
+
+    Raw values are stored, never drawn pictures. N images are shown side by side; the first name is the picture that the
+    others are drawn on, where there is one. `classes` in a report are the names for label numbers.
+    """
+
+    names: tuple[str, ...]
+    says: str
+
+
+class Curves(Exhibit):
+    """Numbers over steps, one line a name."""
+
+
+class Pictures(Exhibit):
+    """(N, C, H, W) in [0, 1] a name: one row an image, one column a name."""
+
+
+class Overlay(Exhibit):
+    """(N, 3, H, W) and one or more (N, H, W) heat maps on a common scale."""
+
+
+class Boxes(Exhibit):
+    """(N, 3, H, W), then (N, M, 6) a name: x1, y1, x2, y2, class, score; absent boxes are rows of NaN."""
+
+
+class Masks(Exhibit):
+    """(N, 3, H, W), then (N, H, W) integers a name; 0 is background, 255 void."""
+
+
+class Matrix(Exhibit):
+    """(R, C) a name, drawn as a heat map with its numbers."""
+
+
+class Scatter(Exhibit):
+    """(N, 2) points, then optionally (N,) integer labels, then optionally (N, C, H, W) thumbnails."""
+
+
+class Bars(Exhibit):
+    """(K,) values a name; the last name may be K strings: the bars' labels."""
+
+
+class Histogram(Exhibit):
+    """(N,) values a name, over common bins."""
+
+
+class Table(Exhibit):
+    """Columns of equal length: numbers (N,) or N strings."""
+
+
+class Graph(Exhibit):
+    """(N, 2) positions, (E, 2) integer edges, N strings."""
+
+
+class Film(Exhibit):
+    """(T, C, H, W) in [0, 1] a name: frames."""
+
+
+P = TypeVar("P", bound=Params)
+M = TypeVar("M", bound="nn.Module")
+
+
+@dataclass(frozen=True)
+class Lens(Generic[P]):
+    """A way to look through a trained model at what a visitor brings.
+
+    look(model, params, images, bench) returns a report, or yields ever fuller reports while it works.
+    images: (N, C, size, size) in [0, 1], fitted to the model's facts; None when takes is "nothing".
+    """
+
+    name: str
+    params: type[P]
+    look: Callable[[Any, P, Any, Bench], Report | Iterator[Report]]
+    exhibits: tuple[Exhibit, ...]
+    says: str
+    takes: Literal["images", "nothing"] = "images"
+
+    def answers(self, model: nn.Module, params: P, images: Tensor | None, bench: Bench) -> Iterator[Report]:
+        """The reports of `look`, however it gives them; the last is the whole answer."""
+        model.eval()
+        given = self.look(model, params, images, bench)
+        yield from [given] if isinstance(given, dict) else given
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The paper's claim in a sentence and how it is measured here; `receipts` runs every arm over paired seeds.
+
+    figure: the number in the last report that is compared. arms: name -> knobs that differ from the demo; the first is
+    the method, the second the contrast. baseline: the number in the same report that the demo must beat.
+    """
+
+    says: str
+    figure: str
+    arms: Mapping[str, Mapping[str, Any]]
+    baseline: str
+    higher: bool = True
+
+
+@dataclass(frozen=True)
+class Method(Generic[P, M]):
+    """One published idea.
+
+    build(params, facts) returns the module; train(model, params, bench) yields one report per optimiser step, in all
+    steps(params) of them. Every params class has a knob `data` (a source by name). The title, authors and idea stand in
+    the file's docstring (see `engine.catalog`).
+    """
+
+    params: type[P]
+    build: Callable[[P, Facts], M]
+    train: Callable[[M, P, Bench], Iterator[Report]]
+    exhibits: tuple[Exhibit, ...]
+    lenses: tuple[Lens, ...]
+    claim: Claim
+    steps: Callable[[P], int] = lambda params: params.steps  # type: ignore[attr-defined]
+
+
+def drive(method: Method[P, M], model: M, params: P, bench: Bench) -> Iterator[Report]:
+    """Train `model`, under the bench's precision; `bench.position` tells where each report comes from.
+
+    Stop by not asking for more. To go on later, save `bench.state()` and the model's weights at a report, and give both
+    to the next bench (`Bench(..., resume=state)`) and model: on the CPU every later report is bit-equal.
+    """
+    bench.attach(model)
+    reports = method.train(model, params, bench)
+    while True:
+        with bench.autocast():
+            report = next(reports, None)
+        if report is None:
+            return
+        yield report
+
+
+def stage(name: str, reports: Iterable[Report]) -> Iterator[Report]:
+    """The reports of one stage of a method, each name as "<stage>/<name>"."""
+    for report in reports:
+        yield {f"{name}/{key}": value for key, value in report.items()}

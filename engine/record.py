@@ -1,0 +1,163 @@
+"""What a run leaves behind: series, pictures, checkpoints. Written by the run, read by anyone, also without torch.
+
+metrics.jsonl            one row a step: {"step": 3, "time": 0.8, "loss": 1.2}; {"resume": 3} cancels later rows
+media/00000003.safetensors   the tensors and strings reported at step 3
+checkpoints/00000003.safetensors   the last two
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from engine.files import replace_file
+
+if TYPE_CHECKING:
+    from engine.checkpoint import Checkpoint
+    from engine.method import Report
+
+KEPT_CHECKPOINTS = 2
+
+
+def write_values(path: Path, values: Mapping[str, Any], note: Mapping[str, Any] | None = None) -> None:
+    """Store named numbers, tensors and sequences of strings in one safetensors file, atomically.
+
+    Floats become float32, pictures in [0, 1] (three or four dimensions, 1 or 3 channels third from last) become uint8.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    words: dict[str, list[str]] = {}
+    for name, value in values.items():
+        if isinstance(value, Sequence):
+            words[name] = [str(word) for word in value]
+        else:
+            arrays[name] = _compact(value)
+    header = {"words": json.dumps(words), "note": json.dumps(dict(note or {}))}
+    replace_file(path, save(arrays, metadata=header))
+
+
+def _compact(value: Any) -> np.ndarray:
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.float() if value.is_floating_point() else value
+    array = np.ascontiguousarray(value)
+    if array.dtype.kind == "f":
+        array = array.astype(np.float32)
+        picture = array.ndim in (3, 4) and array.shape[-3] in (1, 3) and array.size
+        if picture and array.min() >= -1e-3 and array.max() <= 1 + 1e-3:
+            array = (array * 255).round().clip(0, 255).astype(np.uint8)
+    return array
+
+
+def read_values(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `write_values` stored: the values (arrays, lists of strings) and the note."""
+    with safe_open(path, framework="numpy") as file:
+        header = file.metadata() or {}
+        values: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return values | json.loads(header.get("words", "{}")), json.loads(header.get("note", "{}"))
+
+
+class Record:
+    """The writer, held by the run. `step` must not decrease, but after `resume`."""
+
+    def __init__(self, folder: Path, *, resume: int | None = None, seconds: float = 0.0):
+        self.folder = folder
+        (folder / "media").mkdir(parents=True, exist_ok=True)
+        (folder / "checkpoints").mkdir(exist_ok=True)
+        self._file = open(folder / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115 - open as long as the run
+        self._waiting: list[tuple[int, float, dict[str, Any]]] = []
+        self._started, self._flushed = time.monotonic() - seconds, time.monotonic()
+        if resume is not None:
+            self._file.write(json.dumps({"resume": resume}) + "\n")
+            for step, path in _numbered(folder / "media"):
+                if step > resume:
+                    path.unlink()
+
+    def write(self, step: int, report: Report, *, media: bool) -> None:
+        """Take a report: numbers always, the rest when `media`. Device numbers are fetched a second at a time."""
+        numbers = {name: value for name, value in report.items() if _is_number(value)}
+        self._waiting.append((step, time.monotonic() - self._started, numbers))
+        rest = {name: value for name, value in report.items() if name not in numbers}
+        if media and rest:
+            write_values(self.folder / "media" / f"{step:08d}.safetensors", rest)
+        if time.monotonic() - self._flushed > 0.5:
+            self.flush()
+
+    def flush(self) -> None:
+        """Put all rows on file. FloatingPointError names the first loss that is not finite."""
+        bad = None
+        for step, seconds, numbers in self._waiting:
+            row: dict[str, Any] = {"step": step, "time": round(seconds, 3)}
+            for name, value in numbers.items():
+                number = float(value)
+                row[name] = number if math.isfinite(number) else None
+                if not math.isfinite(number) and "loss" in name and bad is None:
+                    bad = f"{name} became {number} at step {step}; lower the learning rate or raise the warm-up"
+            self._file.write(json.dumps(row) + "\n")
+        self._waiting, self._flushed = [], time.monotonic()
+        self._file.flush()
+        if bad:
+            raise FloatingPointError(bad)
+
+    def save(self, checkpoint: Checkpoint) -> Path:
+        """Keep `checkpoint` and the one before it."""
+        from engine.checkpoint import write_checkpoint
+
+        self.flush()
+        path = self.folder / "checkpoints" / f"{checkpoint.step:08d}.safetensors"
+        write_checkpoint(path, checkpoint)
+        for _, old in _numbered(self.folder / "checkpoints")[:-KEPT_CHECKPOINTS]:
+            old.unlink()
+        return path
+
+    def close(self) -> None:
+        self.flush()
+        self._file.close()
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) or (hasattr(value, "ndim") and value.ndim == 0)
+
+
+def _numbered(folder: Path) -> list[tuple[int, Path]]:
+    return sorted((int(path.stem), path) for path in folder.glob("[0-9]*.safetensors"))
+
+
+def checkpoints(folder: Path) -> list[tuple[int, Path]]:
+    """(step, path) of a run's checkpoints, oldest first."""
+    return _numbered(folder / "checkpoints")
+
+
+def media(folder: Path) -> list[tuple[int, Path]]:
+    """(step, path) of a run's stored pictures and tensors, oldest first."""
+    return _numbered(folder / "media")
+
+
+def merge_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Rows of metrics.jsonl as one series: rows that a resume cancelled are gone, rows of one step are one."""
+    rows: dict[int, dict[str, Any]] = {}
+    for line in lines:
+        if not line.endswith("\n"):
+            break
+        row = json.loads(line)
+        if "resume" in row:
+            rows = {step: kept for step, kept in rows.items() if step <= row["resume"]}
+        else:
+            rows.setdefault(row["step"], {}).update(row)
+    return iter(rows.values())
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    """All rows of a run, in the order of steps; a row still being written is left for the next time."""
+    path = folder / "metrics.jsonl"
+    if not path.exists():
+        return []
+    with open(path, encoding="utf-8") as file:
+        return list(merge_rows(file))

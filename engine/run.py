@@ -1,0 +1,123 @@
+"""One training from start to end in a folder: the command behind every run, with or without the lab."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.folder import Plan, State, granted, write_state
+from engine.record import Record, checkpoints, rows
+
+if TYPE_CHECKING:
+    from engine.checkpoint import Checkpoint
+    from engine.method import Report
+
+SAVE_SECONDS = 30.0
+"""Time between checkpoints of a running run."""
+
+
+def run(folder: Path, watch: Callable[[int, Report], None] | None = None) -> State:
+    """Carry out the plan in `folder`, from its newest sound checkpoint if it has one. Returns how it ended.
+
+    Whatever happens is in state.json with its cause in one line; the traceback goes to stderr, which is the log.
+    """
+    plan = Plan.read(folder)
+    write_state(folder, "starting", pid=os.getpid(), cause=None, hint=None)
+    try:
+        state = _train(folder, plan, watch)
+    except KeyboardInterrupt:
+        state = "cancelled"
+        write_state(folder, state, cause="stopped by the keyboard")
+    except Exception as error:
+        traceback.print_exc()
+        state = "failed"
+        cause, hint = explain(error)
+        write_state(folder, state, cause=cause, hint=hint)
+    return state
+
+
+def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None) -> State:
+    from engine.bench import Bench, Setup
+    from engine.catalog import method as find
+    from engine.checkpoint import Checkpoint
+    from engine.method import drive
+
+    method = find(plan.method)
+    params = method.params.make(plan.values)
+    resume = newest_checkpoint(folder)
+    bench = Bench(Setup.make(plan.setup), resume)
+    facts = bench.facts(params)
+    model = method.build(params, facts)
+    before = rows(folder)
+    seconds = next((row["time"] for row in reversed(before) if resume and row["step"] <= resume.step), 0.0)
+    record = Record(folder, resume=resume.step if resume else None, seconds=seconds)
+    write_state(folder, "running", step=bench.done, steps=method.steps(params), device=str(bench.device))
+
+    def save() -> None:
+        values = dict(plan.values)
+        record.save(Checkpoint(plan.method, values, facts, bench.done, model.state_dict(), bench.state()))
+
+    ended: State = "done"
+    saved = told = time.monotonic()
+    for report in drive(method, model, params, bench):
+        record.write(bench.done, report, media=bench.due or granted(folder, "sample"))
+        if watch:
+            watch(bench.done, report)
+        now = time.monotonic()
+        wanted: State | None = "cancelled" if granted(folder, "cancel") else None
+        wanted = wanted or ("paused" if granted(folder, "pause") else None)
+        if wanted or granted(folder, "save") or now - saved > SAVE_SECONDS:
+            save()
+            saved = now
+        if now - told > 1 or wanted:
+            write_state(folder, "running", step=bench.done, peak_mb=_peak_mb(bench.device.type))
+            told = now
+        if wanted:
+            ended = wanted
+            break
+    else:
+        save()
+    record.close()
+    write_state(folder, ended, step=bench.done, peak_mb=_peak_mb(bench.device.type))
+    return ended
+
+
+def newest_checkpoint(folder: Path) -> Checkpoint | None:
+    """The newest checkpoint that opens, with its state; a torn one is named on stderr and passed over."""
+    from engine.checkpoint import CheckpointError, read_checkpoint
+
+    for _, path in reversed(checkpoints(folder)):
+        try:
+            return read_checkpoint(path, with_state=True)
+        except CheckpointError as error:
+            print(error, file=sys.stderr)
+    return None
+
+
+def explain(error: Exception) -> tuple[str, str]:
+    """(cause in one line, what to do) for an error that ended a run."""
+    cause = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    if "out of memory" in cause.lower() or isinstance(error, MemoryError):
+        return cause, "Not enough memory: lower batch or size, then resume."
+    if isinstance(error, OSError) and error.errno == 28:
+        return cause, "The disk is full: free some space, then resume. The last checkpoint is whole."
+    if isinstance(error, FloatingPointError):
+        return cause, "Lower the learning rate, then clone the run."
+    if isinstance(error, (ValueError, FileNotFoundError, ImportError)):
+        return str(error).splitlines()[0][:300], ""
+    return cause, "This is a fault in the method; the log's end shows where."
+
+
+def _peak_mb(device: str) -> int:
+    """Largest memory use so far: of the GPU on a GPU, of the process elsewhere."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated() >> 20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
