@@ -1,0 +1,1 @@
+"""Losses as pure functions: focal, contrastive, soft-target cross-entropy."""
