@@ -1,0 +1,204 @@
+"""Receipts: each method's claim, measured here over paired seeds, with date and machine."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.assets import ROOT
+from engine.catalog import card, ids
+from engine.files import replace_file
+
+PARTS = tuple(f"engine.{part}." for part in ("methods", "nets", "ops", "losses", "metrics", "augment", "data"))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One demo run: the claim's figure and baseline at its end; wall and CPU seconds of one thread."""
+
+    figure: float
+    baseline: float
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What `measure` found. arms: name -> outcomes in the order of the seeds; the first arm is the method.
+
+    code: the `fingerprint` of the code that was measured.
+    """
+
+    method: str
+    says: str
+    figure: str
+    baseline: str
+    higher: bool
+    date: str
+    machine: str
+    code: str
+    arms: Mapping[str, list[Outcome]] = field(default_factory=dict)
+
+    @property
+    def gains(self) -> list[float]:
+        """Per seed, by how much the method is better than the contrast (the second arm), in the figure's unit."""
+        method, contrast = list(self.arms.values())[:2]
+        sign = 1 if self.higher else -1
+        return [sign * (one.figure - two.figure) for one, two in zip(method, contrast, strict=True)]
+
+    @property
+    def verdict(self) -> str:
+        """Whether the claim's direction shows here, in words."""
+        gains = self.gains
+        held, mean = sum(gain > 0 for gain in gains), statistics.fmean(gains)
+        if held == len(gains):
+            return f"shown in all {held} seeds"
+        return f"shown on average, in {held} of {len(gains)} seeds" if mean > 0 else "not shown at this size"
+
+    @property
+    def beats_baseline(self) -> bool:
+        """Whether the demo is better than its stated baseline in every seed."""
+        outcomes = next(iter(self.arms.values()))
+        return all((one.figure > one.baseline) == self.higher and one.figure != one.baseline for one in outcomes)
+
+    @property
+    def seconds(self) -> float:
+        """Mean CPU seconds of the demo."""
+        return statistics.fmean(outcome.cpu for outcome in next(iter(self.arms.values())))
+
+
+def path(id: str, root: Path = ROOT) -> Path:
+    """Where the receipt of a method lies."""
+    return root / "methods" / id / "receipt.json"
+
+
+def read(id: str, root: Path = ROOT) -> Receipt | None:
+    """The stored receipt of a method; None before it was ever measured."""
+    try:
+        found = json.loads(path(id, root).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    arms = {arm: [Outcome(**outcome) for outcome in outcomes] for arm, outcomes in found.pop("arms").items()}
+    return Receipt(**found, arms=arms)
+
+
+def outcome(id: str, values: Mapping[str, Any], seed: int) -> Outcome:
+    """Run the demo once on one CPU thread."""
+    import torch
+
+    from engine.bench import Bench, Setup
+    from engine.catalog import method as find
+    from engine.method import drive
+
+    torch.set_num_threads(1)
+    started, cpu = time.monotonic(), time.process_time()
+    method = find(id)
+    params = method.params.make(values)
+    bench = Bench(Setup.make({"seed": seed, "device": "cpu"}))
+    model = method.build(params, bench.facts(params))
+    last: dict[str, Any] = {}
+    for last in drive(method, model, params, bench):  # noqa: B007 - only the last report counts
+        pass
+    numbers = (float(last[name]) for name in (method.claim.figure, method.claim.baseline))
+    return Outcome(*numbers, wall=round(time.monotonic() - started, 1), cpu=round(time.process_time() - cpu, 1))
+
+
+def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, workers: int | None = None) -> Receipt:
+    """Run every arm of the claim over seeds 0 .. seeds-1 and store the receipt. `told` hears of each finished run."""
+    from engine.catalog import method as find
+
+    claim = find(id).claim
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context) as pool:
+        jobs = {
+            pool.submit(outcome, id, values, seed): (arm, seed)
+            for seed in range(seeds)
+            for arm, values in claim.arms.items()
+        }
+        found: dict[tuple[str, int], Outcome] = {}
+        for job in as_completed(jobs):
+            arm, seed = jobs[job]
+            one = found[arm, seed] = job.result()
+            told(f"{id} · {arm} · seed {seed}: {claim.figure} {one.figure:.4g}, "
+                 f"{claim.baseline} {one.baseline:.4g}, {one.cpu:.0f} CPU-s")  # fmt: skip
+    arms = {arm: [found[arm, seed] for seed in range(seeds)] for arm in claim.arms}
+    receipt = Receipt(
+        id,
+        claim.says,
+        claim.figure,
+        claim.baseline,
+        claim.higher,
+        time.strftime("%Y-%m-%d"),
+        machine(),
+        fingerprint(id),
+        arms,
+    )
+    path(id).parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path(id), (json.dumps(asdict(receipt), indent=1, ensure_ascii=False) + "\n").encode())
+    return receipt
+
+
+def fingerprint(id: str) -> str:
+    """A hash of the code that decides what the demo learns: the method's file and the parts that it imports.
+
+    Comments and docstrings do not count, so that writing a measured figure down does not change it.
+    """
+    top = Path(__file__).parent
+    waiting, code = [card(id).path], {}
+    while waiting:
+        file = waiting.pop()
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+                node.body = node.body[1:]
+        code[file.stem] = ast.dump(tree)
+        for name in names:
+            found = top.parent / (name.replace(".", "/") + ".py")
+            if name.startswith(PARTS) and found.exists() and found.stem not in code:
+                waiting.append(found)
+    return hashlib.sha256("".join(code[name] for name in sorted(code)).encode()).hexdigest()[:16]
+
+
+def machine() -> str:
+    """This machine in words: processor, cores, torch."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    except OSError:  # not a Linux machine: the short name must do
+        return f"{name}, {os.cpu_count()} cores, torch {torch.__version__}"
+    return f"{name}, {os.cpu_count()} cores, torch {torch.__version__}"
+
+
+def table() -> list[dict[str, Any]]:
+    """A row a method for the command line and the README, in teaching order."""
+    rows = []
+    for id in ids():
+        receipt = read(id)
+        if receipt is None:
+            rows.append({"method": id, "verdict": "not measured; run `visionarium receipts --measure`"})
+            continue
+        row: dict[str, Any] = {"method": id, "figure": receipt.figure}
+        for arm, outcomes in receipt.arms.items():
+            figures = [one.figure for one in outcomes]
+            row[arm] = f"{statistics.fmean(figures):.3f} ± {statistics.stdev(figures):.3f}"
+        baseline = statistics.fmean(one.baseline for one in next(iter(receipt.arms.values())))
+        rows.append(row | {
+            "baseline": f"{receipt.baseline} {baseline:.3f}", "beats it": receipt.beats_baseline,
+            "verdict": receipt.verdict, "seconds": round(receipt.seconds), "date": receipt.date,
+        })  # fmt: skip
+    return rows

@@ -1,0 +1,134 @@
+"""What ships with a method so that its page is alive at once: a demo's checkpoint, its course, its lenses' answers.
+
+assets/methods/<id>/
+    checkpoint.safetensors    the demo's weights, in half precision
+    training/                 a run's folder in miniature: rows and a few stored pictures
+    <lens>.safetensors        each lens's answer on the shipped test pictures
+    receipt.json              see engine.receipts
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.assets import ROOT, Asset, record
+from engine.catalog import card, ids
+from engine.folder import plan_run, read_state
+from engine.record import media, rows, write_values
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from engine.bench import Bench
+    from engine.method import Method, Params
+
+LIMIT = 2_000_000
+"""Bytes that a method may ship."""
+ROWS, KEPT = 300, 6
+"""Rows and stored pictures that remain of the demo's course."""
+PICTURES = 8
+
+
+def folder(id: str, root: Path = ROOT) -> Path:
+    """Where a method's shipped files lie."""
+    return root / "methods" / id
+
+
+def slug(lens: str) -> str:
+    """The file name, without ending, of a lens's stored answer."""
+    return lens.lower().replace(" ", "-").replace("?", "")
+
+
+def pictures(bench: Bench, params: Params, count: int = PICTURES) -> Tensor:
+    """(count, C, size, size) in [0, 1]: test pictures spread evenly over the set, the same every time."""
+    import torch
+
+    data = bench.data(params.data, "test", getattr(params, "size", None))  # type: ignore[attr-defined]
+    count = min(count, len(data))
+    return data.batch((torch.arange(count) * len(data)) // count).to(bench.device).images
+
+
+def build(id: str, root: Path = ROOT) -> Path:
+    """Train the demo (seed 0, CPU) and store what ships. RuntimeError when it fails or the result is too large."""
+    from engine.bench import Setup
+    from engine.catalog import method as find
+    from engine.run import newest_checkpoint, run
+
+    method, target = find(id), folder(id, root)
+    params = method.params.make({})
+    setup = Setup.make({"device": "cpu"})
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name) / "run"
+        plan_run(work, id, params, setup, "demo")
+        if run(work) != "done":
+            raise RuntimeError(f"{id}: the demo did not end well: {read_state(work).get('cause')}")
+        checkpoint = newest_checkpoint(work)
+        if checkpoint is None:
+            raise RuntimeError(f"{id}: the demo left no checkpoint")
+        target.mkdir(parents=True, exist_ok=True)
+        _keep_course(work, target / "training")
+    model = method.build(params, checkpoint.facts)
+    model.load_state_dict(dict(checkpoint.weights))
+    _keep_weights(target / "checkpoint.safetensors", checkpoint)
+    for lens in method.lenses:
+        keep_answer(target, method, model, lens.name, params, checkpoint.step)
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    if size > LIMIT:
+        raise RuntimeError(f"{id}: {size:,} bytes to ship, {LIMIT:,} are allowed; make its demo or reports smaller")
+    shipped = [path for path in target.rglob("*") if path.is_file()]
+    source = f"made by `visionarium assets build {id}`"
+    record([Asset(path.relative_to(root).as_posix(), source, "Apache-2.0", card(id).title) for path in shipped], root)
+    return target
+
+
+def keep_answer(target: Path, method: Method, model: nn.Module, name: str, params: Params, step: int) -> None:
+    """Store the answer of one lens, with its usual knobs, on the shipped test pictures."""
+    import torch
+
+    from engine.bench import Bench, Setup
+
+    lens = next(lens for lens in method.lenses if lens.name == name)
+    bench = Bench(Setup.make({"device": "cpu"}))
+    images = pictures(bench, params) if lens.takes == "images" else None
+    knobs = lens.params.make({})
+    answer: dict[str, Any] = {}
+    with torch.random.fork_rng():
+        for answer in lens.answers(model, knobs, images, bench):  # noqa: B007 - the last is the whole answer
+            pass
+    note = {"lens": name, "params": knobs.model_dump(mode="json"), "step": step}
+    write_values(target / f"{slug(name)}.safetensors", answer, note)
+
+
+def _keep_weights(path: Path, checkpoint: Any) -> None:
+    from engine.checkpoint import write_checkpoint
+
+    half = {name: value.half() if value.is_floating_point() else value for name, value in checkpoint.weights.items()}
+    write_checkpoint(path, replace(checkpoint, weights=half, state=None))
+
+
+def _keep_course(run_folder: Path, target: Path) -> None:
+    """Thin a run to ROWS rows and KEPT stored pictures, first and last among them."""
+    shutil.rmtree(target, ignore_errors=True)
+    (target / "media").mkdir(parents=True)
+    course, stored = rows(run_folder), media(run_folder)
+    names = {step for step, _ in stored}
+    kept = [
+        row
+        for i, row in enumerate(course)
+        if row["step"] in names or i * ROWS // len(course) != (i - 1) * ROWS // len(course)
+    ]
+    (target / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+    for i in sorted({round(i * (len(stored) - 1) / max(1, KEPT - 1)) for i in range(KEPT)} if stored else set()):
+        shutil.copy(stored[i][1], target / "media" / stored[i][1].name)
+    for name in ("run.json", "state.json"):
+        shutil.copy(run_folder / name, target / name)
+
+
+def missing() -> list[str]:
+    """The methods for which nothing ships yet."""
+    return [id for id in ids() if not (folder(id) / "checkpoint.safetensors").exists()]
