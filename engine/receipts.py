@@ -20,7 +20,7 @@ from engine.assets import ROOT
 from engine.catalog import card, ids
 from engine.files import replace_file
 
-PARTS = tuple(f"engine.{part}." for part in ("methods", "nets", "ops", "losses", "metrics", "augment", "data"))
+PARTS = tuple(f"engine.{part}" for part in ("methods", "nets", "ops", "losses", "metrics", "augment", "data"))
 
 
 @dataclass(frozen=True)
@@ -154,21 +154,25 @@ def fingerprint(id: str) -> str:
 
     Comments and docstrings do not count, so that writing a measured figure down does not change it.
     """
-    top = Path(__file__).parent
     waiting, code = [card(id).path], {}
     while waiting:
         file = waiting.pop()
         tree = ast.parse(file.read_text(encoding="utf-8"))
-        names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
         for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                waiting += [path for path in _sources(node) if path not in code]
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
                 node.body = node.body[1:]
-        code[file.stem] = ast.dump(tree)
-        for name in names:
-            found = top.parent / (name.replace(".", "/") + ".py")
-            if name.startswith(PARTS) and found.exists() and found.stem not in code:
-                waiting.append(found)
-    return hashlib.sha256("".join(code[name] for name in sorted(code)).encode()).hexdigest()[:16]
+        code[file] = ast.dump(tree)
+    return hashlib.sha256("".join(code[file] for file in sorted(code)).encode()).hexdigest()[:16]
+
+
+def _sources(node: ast.ImportFrom) -> list[Path]:
+    """The files of the engine's parts from which an import takes its names."""
+    root = Path(__file__).parent.parent
+    names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+    stems = [root / name.replace(".", "/") for name in names if name.startswith(PARTS)]
+    return [path for stem in stems for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.exists()]
 
 
 def machine() -> str:
