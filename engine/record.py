@@ -47,7 +47,7 @@ def _compact(value: Any) -> np.ndarray:
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         value = value.float() if value.is_floating_point() else value
-    array = np.ascontiguousarray(value)
+    array = np.asarray(value, order="C")
     if array.dtype.kind == "f":
         array = array.astype(np.float32)
         picture = array.ndim in (3, 4) and array.shape[-3] in (1, 3) and array.size

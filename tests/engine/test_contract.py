@@ -149,7 +149,7 @@ def test_its_lenses_answer_and_their_answers_can_be_stored(id, whole, tmp_path):
         check_values(answer, lens.exhibits, f"{id} {lens.name}")
         assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), "a lens only looks"
         path = tmp_path / "answer.safetensors"
-        write_values(path, {name: value for name, value in answer.items()})
+        write_values(path, answer)
         assert set(read_values(path)[0]) == set(answer)
     assert facts.size > 0
 
