@@ -1,0 +1,1 @@
+"""Measurements: classification, calibration, uncertainty, frozen-feature readers, collapse, detection, segmentation."""
