@@ -1,0 +1,5 @@
+"""run"""
+import streamlit as st
+
+st.title("run")
+st.write('hello')
