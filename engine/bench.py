@@ -82,6 +82,7 @@ class Bench:
         self._permuted: tuple[tuple[int, int, int], Tensor] = ((-1, -1, -1), torch.empty(0))
         self._sets = {} if sets is None else sets
         self._model: nn.Module | None = None
+        self._look = False
 
     # Data
 
@@ -164,7 +165,8 @@ class Bench:
         try:
             for step in range(start, steps):
                 self._at, self.done = (loop, step + 1), self.done + 1
-                self.due = (step + 1) * self.setup.looks // steps > step * self.setup.looks // steps
+                self.due = self._look or (step + 1) * self.setup.looks // steps > step * self.setup.looks // steps
+                self._look = False
                 yield step
         finally:
             self._open = False
@@ -173,6 +175,10 @@ class Bench:
         """The step at which the loop numbered `loop` begins here: later than 0 only in a resumed run."""
         at = self._saved["at"] if self._saved else (-1, 0)
         return steps if loop < at[0] else at[1] if loop == at[0] else 0
+
+    def look(self) -> None:
+        """Make the next step one at which to evaluate, because somebody asks to see."""
+        self._look = True
 
     def once(self, work: Callable[[], T]) -> T:
         """Do `work` between loops, once in a run's life: a resumed run gets the kept result (a tree of tensors)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import field, make_dataclass
+from dataclasses import field, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -17,17 +17,40 @@ if TYPE_CHECKING:
 def parse(prog: str, arguments: Sequence[str], description: str, **parts: Any) -> Any:
     """Parse flags into an object with the given parts: name -> default (a Params gives its knobs as flags).
 
-    Exits with code 2 and a sentence when a flag is wrong, as command lines do.
+    Exits with code 2 and a sentence when a flag is wrong, as command lines do; KnobError when its value cannot be.
     """
     import tyro
 
     fields: list[Any] = []
     for name, default in parts.items():
-        plain = type(default) if isinstance(default, Params) else Path | None if default is None else type(default)
-        fields.append((name, Annotated[plain, tyro.conf.arg(prefix_name=False)], field(default=default)))
+        if isinstance(default, Params):
+            plain = _plain(default)
+            fields.append((name, plain, field(default=plain())))
+        else:
+            fields.append((name, Path | None if default is None else type(default), field(default=default)))
     shape = make_dataclass("Flags", fields, frozen=True)
-    config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff)
-    return tyro.cli(shape, prog=prog, args=list(arguments), description=description, config=config)
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff)
+    given: Any = tyro.cli(shape, prog=prog, args=list(arguments), description=description, config=config)
+    made = {name: type(old).make(vars(getattr(given, name))) for name, old in parts.items() if isinstance(old, Params)}
+    return replace(given, **made)
+
+
+def _plain(params: Params) -> Any:
+    """The knobs as a dataclass of plain types, so that all values reach `Params.make` and its sentences."""
+    import tyro
+
+    fields: list[Any] = []
+    for knob in params.knobs():
+        known = [knob.help]
+        if knob.low is not None or knob.high is not None:
+            low, high = ("" if bound is None else f"{bound:g}" for bound in (knob.low, knob.high))
+            known.append(f"{low}..{high} {knob.unit}".rstrip())
+        if knob.paper is not None:
+            known.append(f"paper: {knob.paper}")
+        kind: Any = type(params).model_fields[knob.name].annotation
+        told = tyro.conf.arg(help="; ".join(known))
+        fields.append((knob.name, Annotated[kind, told], field(default=getattr(params, knob.name))))
+    return make_dataclass(type(params).__name__, fields, frozen=True)
 
 
 def take_preset(arguments: Sequence[str]) -> tuple[Preset, list[str]]:

@@ -3,19 +3,23 @@
 run.json     what is to be done; never changes
 state.json   where it stands; replaced atomically: {"state", "step", "steps", "cause", "hint", ...}
 control/     wishes as empty files, read by the run after each step
+live.lock    see engine.lock
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.files import replace_file
-from engine.params import Params
+
+if TYPE_CHECKING:
+    from engine.params import Params
 
 State = Literal[
     "queued", "starting", "running", "pausing", "paused", "cancelling", "cancelled", "failed", "lost", "done"
@@ -38,9 +42,11 @@ class Plan:
         """The plan of a run's folder; ValueError when there is none."""
         try:
             found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            return cls(**{key: found[key] for key in cls.__dataclass_fields__})
+        except (FileNotFoundError, NotADirectoryError):
             raise ValueError(f"{folder} is no run: it has no run.json") from None
-        return cls(**{key: found[key] for key in cls.__dataclass_fields__})
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+            raise ValueError(f"{folder / 'run.json'} is damaged; delete the folder, or restore the file") from None
 
 
 def plan_run(folder: Path, method_id: str, params: Params, setup: Params, name: str = "") -> Plan:
@@ -60,10 +66,10 @@ def write_state(folder: Path, state: State, **more: Any) -> None:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """state.json, or {} before the run was ever started."""
+    """state.json; {} before the run was ever started, and when the file was damaged from outside."""
     try:
         return json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
         return {}
 
 
@@ -73,8 +79,16 @@ def wish(folder: Path, name: Wish) -> None:
     (folder / "control" / name).touch()
 
 
+def wishes(folder: Path) -> set[str]:
+    """What is wished and not yet granted."""
+    try:
+        return set(os.listdir(folder / "control"))
+    except FileNotFoundError:
+        return set()
+
+
 def granted(folder: Path, name: Wish) -> bool:
-    """Whether somebody wished `name`; the wish is taken off the list."""
+    """Take a wish off the list; False when nobody wished it."""
     try:
         (folder / "control" / name).unlink()
     except FileNotFoundError:

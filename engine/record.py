@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,8 @@ class Record:
         (folder / "media").mkdir(parents=True, exist_ok=True)
         (folder / "checkpoints").mkdir(exist_ok=True)
         self._file = open(folder / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115 - open as long as the run
+        if not _ends_a_line(folder / "metrics.jsonl"):
+            self._file.write("\n")
         self._waiting: list[tuple[int, float, dict[str, Any]]] = []
         self._started, self._flushed = time.monotonic() - seconds, time.monotonic()
         if resume is not None:
@@ -140,18 +143,22 @@ def media(folder: Path) -> list[tuple[int, Path]]:
     return _numbered(folder / "media")
 
 
-def merge_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Rows of metrics.jsonl as one series: rows that a resume cancelled are gone, rows of one step are one."""
-    rows: dict[int, dict[str, Any]] = {}
+def merge_rows(lines: Iterable[str], rows: dict[int, dict[str, Any]] | None = None) -> dict[int, dict[str, Any]]:
+    """Lines of metrics.jsonl as rows by step, on top of `rows`: what a resume cancelled is gone, a step has one row.
+
+    A line that a killed run or a full disk left half written is passed over.
+    """
+    merged = {} if rows is None else rows
     for line in lines:
-        if not line.endswith("\n"):
-            break
-        row = json.loads(line)
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
         if "resume" in row:
-            rows = {step: kept for step, kept in rows.items() if step <= row["resume"]}
+            merged = {step: kept for step, kept in merged.items() if step <= row["resume"]}
         else:
-            rows.setdefault(row["step"], {}).update(row)
-    return iter(rows.values())
+            merged.setdefault(row["step"], {}).update(row)
+    return merged
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -160,4 +167,13 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     with open(path, encoding="utf-8") as file:
-        return list(merge_rows(file))
+        return list(merge_rows(file).values())
+
+
+def _ends_a_line(path: Path) -> bool:
+    with open(path, "rb") as file:
+        file.seek(0, os.SEEK_END)
+        if file.tell() == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

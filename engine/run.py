@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from engine.folder import Plan, State, granted, write_state
+from engine.folder import Plan, State, granted, wishes, write_state
+from engine.lock import RUN, Lock
 from engine.record import Record, checkpoints, rows
 
 if TYPE_CHECKING:
@@ -26,20 +30,21 @@ def run(folder: Path, watch: Callable[[int, Report], None] | None = None) -> Sta
     """Carry out the plan in `folder`, from its newest sound checkpoint if it has one. Returns how it ended.
 
     Whatever happens is in state.json with its cause in one line; the traceback goes to stderr, which is the log.
+    SIGTERM and Ctrl-C mean: save and cancel; a second one ends at once. ValueError when another process is at it.
     """
     plan = Plan.read(folder)
-    write_state(folder, "starting", pid=os.getpid(), cause=None, hint=None)
-    try:
-        state = _train(folder, plan, watch)
-    except KeyboardInterrupt:
-        state = "cancelled"
-        write_state(folder, state, cause="stopped by the keyboard")
-    except Exception as error:
-        traceback.print_exc()
-        state = "failed"
-        cause, hint = explain(error)
-        write_state(folder, state, cause=cause, hint=hint)
-    return state
+    with Lock(folder / "live.lock", RUN):
+        write_state(folder, "starting", pid=os.getpid(), cause=None, hint=None)
+        try:
+            return _train(folder, plan, watch)
+        except KeyboardInterrupt:
+            write_state(folder, "cancelled", cause="stopped by the keyboard, without saving")
+            return "cancelled"
+        except Exception as error:
+            traceback.print_exc()
+            cause, hint = explain(error)
+            write_state(folder, "failed", cause=cause, hint=hint)
+            return "failed"
 
 
 def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None) -> State:
@@ -64,28 +69,52 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
         record.save(Checkpoint(plan.method, values, facts, bench.done, model.state_dict(), bench.state()))
 
     ended: State = "done"
+    cause = None
     saved = told = time.monotonic()
-    for report in drive(method, model, params, bench):
-        record.write(bench.done, report, media=bench.due or granted(folder, "sample"))
-        if watch:
-            watch(bench.done, report)
-        now = time.monotonic()
-        wanted: State | None = "cancelled" if granted(folder, "cancel") else None
-        wanted = wanted or ("paused" if granted(folder, "pause") else None)
-        if wanted or granted(folder, "save") or now - saved > SAVE_SECONDS:
-            save()
-            saved = now
-        if now - told > 1 or wanted:
-            write_state(folder, "running", step=bench.done, peak_mb=_peak_mb(bench.device.type))
-            told = now
-        if wanted:
-            ended = wanted
-            break
-    else:
+    with caught_signals() as signals:
+        for report in drive(method, model, params, bench):
+            record.write(bench.done, report, media=bench.due)
+            if watch:
+                watch(bench.done, report)
+            now, asked = time.monotonic(), wishes(folder)
+            if "sample" in asked and granted(folder, "sample"):
+                bench.look()
+            if "cancel" in asked or "pause" in asked or signals:
+                ended = "paused" if "pause" in asked and "cancel" not in asked else "cancelled"
+                cause = None if asked & {"cancel", "pause"} else f"stopped by {signals[0]}; its work is saved"
+                write_state(folder, "pausing" if ended == "paused" else "cancelling", step=bench.done)
+                break
+            if ("save" in asked and granted(folder, "save")) or now - saved > SAVE_SECONDS:
+                save()
+                saved = now
+            if now - told > 1:
+                write_state(folder, "running", step=bench.done, peak_mb=_peak_mb(bench.device.type))
+                told = now
         save()
     record.close()
-    write_state(folder, ended, step=bench.done, peak_mb=_peak_mb(bench.device.type))
+    write_state(folder, ended, step=bench.done, peak_mb=_peak_mb(bench.device.type), cause=cause)
+    granted(folder, "cancel")
+    granted(folder, "pause")
     return ended
+
+
+@contextmanager
+def caught_signals() -> Iterator[list[str]]:
+    """The names of SIGTERM and SIGINT, as they come, in place of what they do; the second of a kind does it again."""
+    came: list[str] = []
+    before: dict[int, Any] = {}
+
+    def note(number: int, _frame: object) -> None:
+        came.append(signal.Signals(number).name)
+        signal.signal(number, before[number])
+
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield came
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
