@@ -13,9 +13,7 @@ from pathlib import Path
 
 from engine import catalog
 from engine.flags import parse, take_preset
-from engine.folder import plan_run, read_state
-
-EXIT = {"done": 0, "failed": 1, "paused": 3, "cancelled": 4}
+from engine.folder import EXIT, plan_run, read_state
 
 
 def main(arguments: Sequence[str]) -> int:

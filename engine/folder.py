@@ -25,6 +25,8 @@ State = Literal[
     "queued", "starting", "running", "pausing", "paused", "cancelling", "cancelled", "failed", "lost", "done"
 ]
 Wish = Literal["cancel", "pause", "save", "sample"]
+EXIT = {"done": 0, "failed": 1, "paused": 3, "cancelled": 4}
+"""Exit codes of a run's process by how it ended; 2 is for wrong arguments."""
 
 
 @dataclass(frozen=True)

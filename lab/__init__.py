@@ -1,0 +1,1 @@
+"""The application: runs and their supervisors, the command line, the parts that pages share."""

@@ -1,0 +1,69 @@
+"""Where runs are carried out. Every executor knows four verbs and starts the same supervisor on the same folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Protocol
+
+import lab
+from engine.folder import State, wish
+from lab.runs.state import true_state
+
+
+class Executor(Protocol):
+    """Carries out the plan in a run's folder."""
+
+    def submit(self, folder: Path) -> None:
+        """See to it that the run starts or goes on; it has its place in the line on return. ValueError: it cannot."""
+
+    def stop(self, folder: Path) -> None:
+        """See to it that the run saves and ends."""
+
+    def state(self, folder: Path) -> State:
+        """How the run really stands."""
+        ...
+
+    def tail(self, folder: Path, lines: int) -> list[str]:
+        """The last lines of its log."""
+        ...
+
+
+class Local:
+    """This machine: a detached supervisor a run."""
+
+    def submit(self, folder: Path) -> None:
+        command = supervisor_command(folder)
+        done = subprocess.run(
+            command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise ValueError(done.stderr.strip() or f"the supervisor of {folder.name} did not start: {command}")
+
+    def stop(self, folder: Path) -> None:
+        wish(folder, "cancel")
+
+    def state(self, folder: Path) -> State:
+        return true_state(folder)
+
+    def tail(self, folder: Path, lines: int) -> list[str]:
+        try:
+            with open(folder / "log.txt", "rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - 1000 * lines))
+                text = file.read().decode(errors="replace")
+        except FileNotFoundError:
+            return []
+        return text.splitlines()[-lines:]
+
+
+def supervisor_command(folder: Path, *flags: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "lab.runs.supervisor", str(folder), *flags]
+
+
+def environment() -> dict[str, str]:
+    """The environment in which a child finds this engine and this lab, whatever its working directory holds."""
+    root = str(Path(lab.__file__).resolve().parent.parent)
+    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,80 @@
+"""Patience.
+
+The tests. This checkout. A method of another package, to run and to kill.
+
+Idea. A few parameters follow a target that the data's mean sets. Each step takes as long as one likes, and any step can
+be made to go wrong.
+
+Equation. $$\\ell = \\lVert w - \\bar x \\rVert^2$$
+
+Where. $w$: the parameters
+$\\bar x$: the mean of a batch
+
+Differs. There is no paper.
+
+Expect. The loss falls.
+"""
+
+import time
+
+import torch
+from torch import nn
+
+from engine.method import Claim, Curves, Lens, Method, Params, Pictures, knob
+
+
+class PatienceParams(Params):
+    data: str = knob("garments", "images")
+    steps: int = knob(5, "optimiser steps", 1, 1_000_000, tiny=3, paper=1000)
+    batch: int = knob(4, "images a step", 1, 1000)
+    lr: float = knob(0.1, "step size", 0.0, 10.0, log=True)
+    wait: float = knob(0.0, "seconds a step", 0.0, 100.0, unit="s", fold=True)
+    fail_at: int = knob(0, "the step that raises", 0, 1_000_000, fold=True)
+    hang_at: int = knob(0, "the step that answers nobody", 0, 1_000_000, fold=True)
+
+
+class Patience(nn.Module):
+    def __init__(self, params, facts):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(facts.channels))
+
+
+def train(model, params, bench):
+    data = bench.data(params.data, "train")
+    optimizer = torch.optim.SGD(model.parameters(), params.lr)
+    for batch in bench.batches(data, params.batch, params.steps, keep=optimizer):
+        time.sleep(params.wait)
+        if bench.done == params.fail_at:
+            raise RuntimeError("this step was told to fail")
+        if bench.done == params.hang_at:
+            hang()
+        loss = ((model.weight - batch.images.mean((0, 2, 3))) ** 2).sum()
+        bench.step(optimizer, loss)
+        report = {"loss": loss.detach(), "first": 1.0}
+        if bench.due:
+            report["views"] = batch.images
+        yield report
+
+
+def hang():
+    """What a driver that is stuck looks like from outside: no signal but SIGKILL is heard."""
+    import signal
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    time.sleep(1000)
+
+
+class BlendParams(Params):
+    amount: float = knob(0.5, "how much of the weight is seen", 0.0, 1.0)
+
+
+def blend(model, params, images, bench):
+    return {"before": images, "after": images * (1 - params.amount) + params.amount * model.weight[:, None, None]}
+
+
+METHOD = Method(
+    params=PatienceParams, build=Patience, train=train,
+    exhibits=(Curves(("loss",), "It falls."), Pictures(("views",), "What was seen.")),
+    lenses=(Lens("Blend in", BlendParams, blend, (Pictures(("before", "after"), "Blended."),), "The weight, blended."),),
+    claim=Claim("The loss falls.", "loss", {"patience": {}, "no steps": {"lr": 0.0}}, "first", higher=False),
+)  # fmt: skip
