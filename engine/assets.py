@@ -1,8 +1,8 @@
 """The files that ship with the lab: where they are, whether they are whole, and whose they are.
 
-`assets/MANIFEST.json` is the one truth: a row a file, with its source, licence, credit, bytes and SHA-256. To ship another
-file, put it under `assets/`, call `record` with its row (or write the row by hand), and run `python -m engine.assets`: it
-measures every file and writes `assets/LICENSES.md` from the rows.
+`assets/MANIFEST.json` is the one truth: a row a file, with its source, licence, credit, bytes and SHA-256. To ship
+another file, put it under `assets/` and call `record` with its row, or write the row by hand and run
+`python -m engine.assets`: either measures every file and writes `assets/LICENSES.md` from the rows.
 """
 
 from __future__ import annotations
