@@ -1,0 +1,1 @@
+"""Making pictures: style transfer and autoregressive models."""
