@@ -31,7 +31,7 @@ KEPT_CHECKPOINTS = 2
 def write_values(path: Path, values: Mapping[str, Any], note: Mapping[str, Any] | None = None) -> None:
     """Store named numbers, tensors and sequences of strings in one safetensors file, atomically.
 
-    Floats become float32, pictures in [0, 1] (three or four dimensions, 1 or 3 channels third from last) become uint8.
+    Floats become float32, pictures in [0, 1] (N, C, H, W) with one or three channels become uint8.
     """
     arrays: dict[str, np.ndarray] = {}
     words: dict[str, list[str]] = {}
@@ -39,19 +39,20 @@ def write_values(path: Path, values: Mapping[str, Any], note: Mapping[str, Any] 
         if isinstance(value, Sequence):
             words[name] = [str(word) for word in value]
         else:
-            arrays[name] = _compact(value)
+            arrays[name] = compact(value)
     header = {"words": json.dumps(words), "note": json.dumps(dict(note or {}))}
     replace_file(path, save(arrays, metadata=header))
 
 
-def _compact(value: Any) -> np.ndarray:
+def compact(value: Any) -> np.ndarray:
+    """One number or tensor as `write_values` stores it."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         value = value.float() if value.is_floating_point() else value
     array = np.asarray(value, order="C")
     if array.dtype.kind == "f":
         array = array.astype(np.float32)
-        picture = array.ndim in (3, 4) and array.shape[-3] in (1, 3) and array.size
+        picture = array.ndim == 4 and array.shape[1] in (1, 3) and array.size
         if picture and array.min() >= -1e-3 and array.max() <= 1 + 1e-3:
             array = (array * 255).round().clip(0, 255).astype(np.uint8)
     return array

@@ -100,6 +100,12 @@ def test_values_round_trip_with_pictures_as_bytes(tmp_path):
     assert float(read["one"]) == 0.5
 
 
+def test_heat_maps_of_three_images_keep_their_numbers(tmp_path):
+    maps = torch.rand(3, 4, 5)
+    write_values(tmp_path / "v.safetensors", {"heat": maps})
+    assert np.array_equal(read_values(tmp_path / "v.safetensors")[0]["heat"], maps.numpy())
+
+
 def test_rows_after_a_resume_replace_the_cancelled_ones_and_half_a_row_is_left(tmp_path):
     record = Record(tmp_path)
     for step in (1, 2, 3):
