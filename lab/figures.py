@@ -1,0 +1,166 @@
+"""Exhibit and values to figures: one `match` over the closed kinds. The page shows figures, `draw_png` files them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from engine.assets import ROOT
+from engine.method import (
+    Bars,
+    Boxes,
+    Curves,
+    Exhibit,
+    Film,
+    Graph,
+    Histogram,
+    Masks,
+    Matrix,
+    Overlay,
+    Pictures,
+    Scatter,
+    Table,
+)
+from lab import pictures, plots
+from lab.pictures import words
+from lab.plots import Plot
+
+
+@dataclass(frozen=True)
+class Reel:
+    """Frames of a film, in order."""
+
+    frames: tuple[Image.Image, ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table: column -> values, all of one length."""
+
+    columns: dict[str, list[Any]]
+
+
+Figure = Image.Image | Plot | Reel | Sheet
+PICTURES = (Pictures, Overlay, Boxes, Masks)
+"""The kinds that are drawn as one picture."""
+
+
+def draw(exhibit: Exhibit, values: Mapping[str, Any], dark: bool = False) -> list[Figure]:
+    """The figures of an exhibit. ValueError when a name it shows was not reported."""
+    if absent := [name for name in exhibit.names if name not in values]:
+        raise ValueError(
+            f"nothing was reported under {', '.join(absent)}; there are {', '.join(values) or 'no values'}"
+        )
+    names = exhibit.names
+    match exhibit:
+        case Pictures():
+            return [pictures.mosaic(*pictures.pictures(names, values), dark)]
+        case Overlay():
+            return [pictures.mosaic(*pictures.overlay(names, values), dark)]
+        case Boxes():
+            return [pictures.mosaic(*pictures.boxes(names, values), dark)]
+        case Masks():
+            return [pictures.mosaic(*pictures.masks(names, values), dark)]
+        case Film():
+            return [Reel(tuple(pictures.reel(names, values, dark)))]
+        case Curves():
+            return [plots.curves(names, values)]
+        case Matrix():
+            return [plots.matrix(name, values) for name in names]
+        case Scatter():
+            return [plots.scatter(names, values)]
+        case Bars():
+            return [plots.bars(names, values)]
+        case Histogram():
+            return [plots.histogram(names, values)]
+        case Graph():
+            return [plots.graph(names, values)]
+        case Table():
+            return [Sheet({words(name): [plain(value) for value in values[name]] for name in names})]
+    raise TypeError(f"{type(exhibit).__name__} is no kind of exhibit; see engine/method.py")
+
+
+def plain(value: Any) -> Any:
+    """A table's cell as a Python value, numbers to four digits."""
+    if isinstance(value, str):
+        return value
+    number = float(value)
+    return int(number) if number.is_integer() else float(f"{number:.4g}")
+
+
+def jpeg(image: Image.Image) -> bytes:
+    """A picture for the browser: small and quickly made."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=88, subsampling=0)
+    return file.getvalue()
+
+
+@cache
+def converter() -> Any:
+    """The converter from Vega-Lite to PNG, with the lab's fonts."""
+    import vl_convert
+
+    vl_convert.register_font_directory(str(ROOT / "fonts"))
+    return vl_convert
+
+
+def raster(figure: Figure, dark: bool = False) -> Image.Image:
+    """Any figure as one picture: a film as a strip of eight frames, a table as lines of text."""
+    match figure:
+        case Plot():
+            png = converter().vegalite_to_png(figure.whole(dark), scale=1.5)
+            return Image.open(io.BytesIO(png)).convert("RGB")
+        case Reel():
+            return pictures.strip(figure.frames, dark)
+        case Sheet():
+            return table(figure, dark)
+    return figure
+
+
+def table(sheet: Sheet, dark: bool) -> Image.Image:
+    """A table as a picture."""
+    face, ink = pictures.text_font(19), "#f0ede6" if dark else "#1d1c1a"
+    cells = {name: [name, *map(str, column)] for name, column in sheet.columns.items()}
+    widths = [max(int(face.getlength(cell)) for cell in column) + 32 for column in cells.values()]
+    lines = max(len(column) for column in cells.values())
+    image = Image.new("RGB", (sum(widths), lines * 30 + 6), "#151514" if dark else "#fbfaf7")
+    pen, left = ImageDraw.Draw(image), 0
+    for column, width in zip(cells.values(), widths, strict=True):
+        for i, cell in enumerate(column):
+            pen.text((left, i * 30), cell, fill=ink, font=face)
+        left += width
+    pen.line([0, 28, image.width, 28], fill=ink)
+    return image
+
+
+def draw_png(exhibits: Sequence[Exhibit], values: Mapping[str, Any], path: Path, dark: bool = False) -> None:
+    """All exhibits under one another, each with its sentence, as one PNG. OSError when it cannot be written."""
+    face, margin, paper = pictures.text_font(21), 28, "#151514" if dark else "#fbfaf7"
+    blocks: list[tuple[list[str], list[Image.Image]]] = [
+        ([], [raster(figure, dark) for figure in draw(exhibit, values, dark)]) for exhibit in exhibits
+    ]
+    width = max([640, *(image.width for _, images in blocks for image in images)])
+    for (lines, _), exhibit in zip(blocks, exhibits, strict=True):
+        for word in exhibit.says.split():
+            if lines and face.getlength(f"{lines[-1]} {word}") <= width:
+                lines[-1] += f" {word}"
+            else:
+                lines.append(word)
+    height = sum(len(lines) * 30 + 10 + sum(image.height + margin for image in images) for lines, images in blocks)
+    sheet = Image.new("RGB", (width + 2 * margin, height + margin), paper)
+    pen, top = ImageDraw.Draw(sheet), margin
+    for lines, images in blocks:
+        for line in lines:
+            pen.text((margin, top), line, fill="#f0ede6" if dark else "#1d1c1a", font=face)
+            top += 30
+        top += 10
+        for image in images:
+            sheet.paste(image, (margin, top))
+            top += image.height + margin
+    sheet.save(path)

@@ -1,0 +1,100 @@
+"""Looking through a trained model: its lenses asked one at a time, on shipped pictures, uploads or a folder's."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.record import compact
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.data.base import Dataset
+    from engine.method import Lens, Params
+    from lab.checkpoints import Opened
+
+MOST = 16
+"""Images that a lens is asked about at once."""
+
+
+class Looker:
+    """An opened model on the best device. Threads take turns (`lock`); sources that lenses open are kept."""
+
+    def __init__(self, opened: Opened):
+        from engine.bench import Setup, find_device
+
+        self.opened = opened
+        self.lock = threading.Lock()
+        self.setup = Setup()
+        self.model = opened.model.to(find_device(self.setup.device))
+        self._sets: dict[tuple[str, str, int | None], Dataset] = {}
+
+    def lens(self, name: str) -> Lens:
+        """A lens by its name or the name of its stored answer; ValueError when the method has no such lens."""
+        from engine.showcase import slug
+
+        for lens in self.opened.method.lenses:
+            if name in (lens.name, slug(lens.name)):
+                return lens
+        there = ", ".join(slug(lens.name) for lens in self.opened.method.lenses)
+        raise ValueError(f"{self.opened.id} has no lens {name!r}; there are {there}")
+
+    def shipped(self, count: int = 8) -> Tensor:
+        """Test pictures of the data that the model was trained on, those of the stored answers."""
+        from engine.bench import Bench
+        from engine.showcase import pictures
+
+        with self.lock:
+            return pictures(Bench(self.setup, sets=self._sets), self.opened.params, count)
+
+    def fitted(self, files: Sequence[tuple[str, bytes] | Path]) -> Tensor:
+        """Pictures (N, C, size, size) in [0, 1] as the model takes them; ImageError names a file that cannot be used."""
+        import torch
+
+        from engine.data.decode import decode, fit
+
+        facts = self.opened.facts
+        read = [decode(file) if isinstance(file, Path) else decode(file[1], file[0]) for file in files[:MOST]]
+        return torch.stack([fit(picture, facts) for picture in read]).float().div(255)
+
+    def answers(self, lens: Lens, params: Params, images: Tensor | None, seed: int = 0) -> Iterator[dict[str, Any]]:
+        """The lens's reports as arrays, ever fuller; the same for the same seed. Closing the iterator frees the model."""
+        import torch
+
+        from engine.bench import Bench
+
+        setup = self.setup.model_copy(update={"seed": seed})
+        with self.lock, torch.random.fork_rng():
+            bench = Bench(setup, sets=self._sets)
+            given = None if images is None else images.to(bench.device)
+            for report in lens.answers(self.model, params, given, bench):
+                yield arrays(report)
+
+
+def arrays(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A report as `engine.record.read_values` would give it back."""
+    return {
+        name: [str(word) for word in value] if isinstance(value, (list, tuple)) else compact(value)
+        for name, value in report.items()
+    }
+
+
+def pictures_in(folder: str, count: int = MOST) -> list[Path]:
+    """The first pictures in a folder and the folders below. ValueError when it is no folder or has none."""
+    from engine.data.decode import SUFFIXES
+
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise ValueError(f"{folder!r} is no folder on this machine; give the full path of one")
+    found: list[Path] = []
+    for path in root.rglob("*"):
+        if path.suffix.lower() in SUFFIXES and path.is_file():
+            found.append(path)
+            if len(found) >= 20 * count:
+                break
+    if not found:
+        raise ValueError(f"{folder} holds no picture ({', '.join(SUFFIXES[:6])}, ...)")
+    return sorted(found)[:count]

@@ -1,0 +1,226 @@
+"""Plot kinds of exhibits as Vega-Lite specifications: the page shows them live, a converter turns them into PNG."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lab.pictures import COLOURS, rgb, words
+
+POINTS, THUMBNAILS, BINS = 400, 1000, 30
+"""Points of a curve, points of a scatter that carry their picture, bins of a histogram."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A Vega-Lite `spec` without its data, and the `rows` it draws: column -> values."""
+
+    spec: dict[str, Any]
+    rows: dict[str, list[Any]]
+
+    def whole(self, dark: bool = False) -> dict[str, Any]:
+        """The specification with its data and a style of its own, for drawing outside the page."""
+        ink, paper = ("#f0ede6", "#151514") if dark else ("#1d1c1a", "#fbfaf7")
+        text = {"labelColor": ink, "titleColor": ink, "labelFontSize": 14, "titleFontSize": 14, "titleFontWeight": 400}
+        values = [dict(zip(self.rows, row, strict=True)) for row in zip(*self.rows.values(), strict=True)]
+        return self.spec | {
+            "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
+            "data": {"values": values},
+            "width": 720,
+            "background": paper,
+            "config": {
+                "font": "IBM Plex Sans", "view": {"stroke": None}, "legend": text,
+                "axis": text | {"gridColor": ink, "gridOpacity": 0.12, "domainColor": ink, "tickColor": ink},
+                "text": {"color": ink, "fontSize": 13},
+            },
+        }  # fmt: skip
+
+
+def colours(names: Sequence[str]) -> dict[str, Any]:
+    """A colour channel for the column "name", with a legend only when there is something to tell apart."""
+    scale = {"domain": list(names), "range": [COLOURS[i % len(COLOURS)] for i in range(len(names))]}
+    legend = {"orient": "top", "title": None, "columns": 6, "labelLimit": 260, "symbolOpacity": 1}
+    return {"field": "name", "type": "nominal", "scale": scale, "legend": legend if len(names) > 1 else None}
+
+
+def thin(points: np.ndarray, most: int = POINTS) -> np.ndarray:
+    """Points (N, 2) thinned to about `most`: of each stretch the lowest and the highest, so spikes stay."""
+    if len(points) <= most:
+        return points
+    kept = [np.arange(0)]
+    for rows in np.array_split(np.arange(len(points)), most // 2):
+        kept.append(np.unique(rows[[points[rows, 1].argmin(), points[rows, 1].argmax()]]))
+    return points[np.concatenate(kept)]
+
+
+def smooth(numbers: np.ndarray) -> np.ndarray:
+    """The running mean over 17 points; a short series is left as it is."""
+    if len(numbers) <= 100:
+        return numbers
+    window = np.ones(17)
+    return np.convolve(numbers, window, "same") / np.convolve(np.ones(len(numbers)), window, "same")
+
+
+def curves(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
+    """Each value is (N,) or (N, 2): step and number. Long curves are drawn faintly, their running mean on top."""
+    rows: dict[str, list[Any]] = {"step": [], "value": [], "mean": [], "name": []}
+    longest = 0
+    for name in names:
+        points = np.asarray(values[name], np.float64)
+        if points.ndim < 2:
+            points = np.stack([np.arange(1, points.size + 1), points.ravel()], 1)
+        points = thin(points[np.isfinite(points).all(-1)])
+        rows["step"] += points[:, 0].tolist()
+        rows["value"] += points[:, 1].tolist()
+        rows["mean"] += smooth(points[:, 1]).tolist()
+        rows["name"] += [words(name)] * len(points)
+        longest = max(longest, len(points))
+    mean = {"y": {"field": "mean", "type": "quantitative"}}
+    mark = {"type": "point", "filled": True, "size": 70} if longest < 2 else {"type": "line", "strokeWidth": 2.4}
+    title = words(names[0]) if len(names) == 1 else None
+    bare = {"grid": False, "tickCount": 8}
+    encoding = {
+        "x": {"field": "step", "type": "quantitative", "axis": bare, "scale": {"nice": False}},
+        "y": {"field": "value", "type": "quantitative", "title": title, "scale": {"zero": False}},
+        "color": colours([words(name) for name in names]),
+        "tooltip": [{"field": "name", "title": "curve"}, {"field": "step"}, {"field": "value", "format": ".4g"}],
+    }
+    layers = [{"mark": {"type": "line", "strokeWidth": 1, "opacity": 0.3}}, {"mark": mark, "encoding": mean}]
+    return Plot({"height": 260, "encoding": encoding, "layer": layers}, rows)
+
+
+def matrix(name: str, values: Mapping[str, Any]) -> Plot:
+    """A heat map of (R, C) with its numbers; rows and columns are named where `classes` fit."""
+    table, classes = np.asarray(values[name], np.float64), list(values.get("classes", ()))
+    down, across = (classes if len(classes) == size else [str(i) for i in range(size)] for size in table.shape)
+    rows = {
+        "row": [down[i] for i in range(len(down)) for _ in across],
+        "column": [word for _ in down for word in across],
+        "value": table.ravel().tolist(),
+    }
+    middle = float(np.nanmin(table) + np.nanmax(table)) / 2
+    axis = {"title": None, "labelLimit": 140}
+    turned = -40 if sum(map(len, across)) > 60 else 0
+    places = {
+        "x": {"field": "column", "type": "ordinal", "sort": across, "axis": axis | {"labelAngle": turned}},
+        "y": {"field": "row", "type": "ordinal", "sort": down, "axis": axis},
+    }
+    whole = bool(np.all(np.round(table) == table))
+    shade = {"field": "value", "type": "quantitative", "scale": {"scheme": "teals"}, "legend": None}
+    layers: list[dict[str, Any]] = [{"mark": "rect", "encoding": {"color": shade}}]
+    if table.size <= 400:
+        ink = {"condition": {"test": f"datum.value > {middle}", "value": "white"}, "value": "#1d1c1a"}
+        number = {"field": "value", "type": "quantitative", "format": "d" if whole else ".2f"}
+        layers.append({"mark": {"type": "text", "fontSize": 12}, "encoding": {"text": number, "color": ink}})
+    return Plot({"title": words(name), "height": max(180, 30 * len(down)), "encoding": places, "layer": layers}, rows)
+
+
+def scatter(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
+    """Points (N, 2), coloured by labels, their pictures shown under the pointer."""
+    points = np.asarray(values[names[0]], np.float64)
+    labels = np.asarray(values[names[1]]).astype(int) if len(names) > 1 else np.zeros(len(points), int)
+    classes = list(values.get("classes", ()))
+    said = [classes[label] if 0 <= label < len(classes) else str(label) for label in labels.tolist()]
+    order = [said[int(np.flatnonzero(labels == label)[0])] for label in np.unique(labels)]
+    rows = {"x": points[:, 0].tolist(), "y": points[:, 1].tolist(), "name": said}
+    tooltip = [{"field": "name", "title": "label"}]
+    if len(names) > 2 and len(points) <= THUMBNAILS:
+        rows["image"] = [data_url(picture) for picture in values[names[2]]]
+        tooltip.append({"field": "image", "title": "image"})
+    bare = {"type": "quantitative", "title": None, "axis": {"labels": False, "ticks": False, "grid": False},
+            "scale": {"zero": False}}  # fmt: skip
+    spec = {
+        "mark": {"type": "circle", "size": 60, "opacity": 0.8},
+        "height": 460,
+        "encoding": {
+            "x": {"field": "x"} | bare, "y": {"field": "y"} | bare, "color": colours(order), "tooltip": tooltip,
+        },
+    }  # fmt: skip
+    return Plot(spec, rows)
+
+
+def data_url(picture: np.ndarray) -> str:
+    """A picture (C, H, W) as a data URL."""
+    file = io.BytesIO()
+    Image.fromarray(rgb(picture)).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def bars(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
+    """K bars a name; when the last name holds strings they label the bars."""
+    *series, last = names
+    named = len(values[last]) > 0 and isinstance(values[last][0], str)
+    series = series if named else list(names)
+    labels = [str(word) for word in values[last]] if named else [str(i) for i in range(len(values[series[0]]))]
+    rows = {
+        "label": labels * len(series),
+        "value": [float(value) for name in series for value in np.asarray(values[name]).ravel()],
+        "name": [words(name) for name in series for _ in labels],
+    }
+    encoding: dict[str, Any] = {
+        "y": {"field": "label", "type": "nominal", "sort": labels, "title": None, "axis": {"labelLimit": 260}},
+        "x": {"field": "value", "type": "quantitative", "title": words(series[0]) if len(series) == 1 else None},
+        "color": colours([words(name) for name in series]),
+        "tooltip": [{"field": "label"}, {"field": "name"}, {"field": "value", "format": ".4g"}],
+    }
+    if len(series) > 1:
+        encoding["yOffset"] = {"field": "name", "sort": [words(name) for name in series]}
+    return Plot({"mark": "bar", "height": {"step": 26 if len(series) == 1 else 14}, "encoding": encoding}, rows)
+
+
+def histogram(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
+    """Shares of the values in common bins, one translucent shape a name."""
+    arrays = {name: np.asarray(values[name], np.float64).ravel() for name in names}
+    arrays = {name: array[np.isfinite(array)] for name, array in arrays.items()}
+    edges = np.histogram_bin_edges(np.concatenate(list(arrays.values())), BINS)
+    rows: dict[str, list[Any]] = {"from": [], "to": [], "share": [], "name": []}
+    for name, array in arrays.items():
+        counts, _ = np.histogram(array, edges)
+        rows["from"] += edges[:-1].tolist()
+        rows["to"] += edges[1:].tolist()
+        rows["share"] += (counts / max(1, len(array))).tolist()
+        rows["name"] += [words(name)] * len(counts)
+    spec = {
+        "mark": {"type": "bar", "opacity": 0.65 if len(names) > 1 else 0.9, "binSpacing": 0},
+        "height": 240,
+        "encoding": {
+            "x": {"field": "from", "type": "quantitative", "bin": "binned", "title": words(names[0])
+                  if len(names) == 1 else None},
+            "x2": {"field": "to"},
+            "y": {"field": "share", "type": "quantitative", "stack": None, "axis": {"format": "%"}, "title": "share"},
+            "color": colours([words(name) for name in names]),
+            "tooltip": [{"field": "name"}, {"field": "from", "format": ".3g"}, {"field": "share", "format": ".1%"}],
+        },
+    }  # fmt: skip
+    return Plot(spec, rows)
+
+
+def graph(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
+    """Nodes at (N, 2), edges (E, 2), N names."""
+    places, edges, said = np.asarray(values[names[0]], np.float64), np.asarray(values[names[1]]), values[names[2]]
+    ends = places[edges.astype(int)].reshape(-1, 4) if len(edges) else np.empty((0, 4))
+    count, none = len(places), [None] * len(ends)
+    rows: dict[str, list[Any]] = {
+        "x": places[:, 0].tolist() + ends[:, 0].tolist(),
+        "y": places[:, 1].tolist() + ends[:, 1].tolist(),
+        "x2": [None] * count + ends[:, 2].tolist(),
+        "y2": [None] * count + ends[:, 3].tolist(),
+        "node": [str(word) for word in said] + none,
+    }
+    bare = {"type": "quantitative", "axis": None, "scale": {"zero": False, "padding": 30}}
+    nodes = [{"filter": "datum.node !== null"}]
+    layers = [
+        {"transform": [{"filter": "datum.node === null"}], "mark": {"type": "rule", "opacity": 0.5},
+         "encoding": {"x2": {"field": "x2"}, "y2": {"field": "y2"}}},
+        {"transform": nodes, "mark": {"type": "circle", "size": 200, "opacity": 1, "color": COLOURS[0]}},
+        {"transform": nodes, "mark": {"type": "text", "dy": -16}, "encoding": {"text": {"field": "node"}}},
+    ]  # fmt: skip
+    return Plot(
+        {"height": 420, "encoding": {"x": {"field": "x"} | bare, "y": {"field": "y"} | bare}, "layer": layers}, rows
+    )
