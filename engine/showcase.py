@@ -2,8 +2,8 @@
 
 assets/methods/<id>/
     checkpoint.safetensors    the demo's weights, in half precision
-    training/                 a run's folder in miniature: rows and a few stored pictures
-    <lens>.safetensors        each lens's answer on the shipped test pictures
+    training/                 a run's folder in miniature: rows, a few stored pictures, and exhibits.json
+    <lens>.safetensors        each lens's answer on the shipped test pictures; its note says how to show it
     receipt.json              see engine.receipts
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from engine.assets import ROOT, Asset, record
 from engine.catalog import card, ids
 from engine.folder import plan_run, read_state
+from engine.method import Exhibit
 from engine.record import media, rows, write_values
 
 if TYPE_CHECKING:
@@ -42,6 +44,17 @@ def folder(id: str, root: Path = ROOT) -> Path:
 def slug(lens: str) -> str:
     """The file name, without ending, of a lens's stored answer."""
     return lens.lower().replace(" ", "-").replace("?", "")
+
+
+def plain(exhibits: Iterable[Exhibit]) -> list[list[Any]]:
+    """Exhibits as JSON, so that what ships can be shown before the method is imported."""
+    return [[type(exhibit).__name__, list(exhibit.names), exhibit.says] for exhibit in exhibits]
+
+
+def revive(rows: Iterable[list[Any]]) -> tuple[Exhibit, ...]:
+    """The inverse of `plain`."""
+    kinds = {kind.__name__: kind for kind in Exhibit.__subclasses__()}
+    return tuple(kinds[kind](tuple(names), says) for kind, names, says in rows)
 
 
 def pictures(bench: Bench, params: Params, count: int = PICTURES) -> Tensor:
@@ -72,6 +85,7 @@ def build(id: str, root: Path = ROOT) -> Path:
             raise RuntimeError(f"{id}: the demo left no checkpoint")
         target.mkdir(parents=True, exist_ok=True)
         _keep_course(work, target / "training")
+        (target / "training" / "exhibits.json").write_text(json.dumps(plain(method.exhibits)), encoding="utf-8")
     model = method.build(params, checkpoint.facts)
     model.load_state_dict(dict(checkpoint.weights))
     _keep_weights(target / "checkpoint.safetensors", checkpoint)
@@ -100,7 +114,10 @@ def keep_answer(target: Path, method: Method, model: nn.Module, name: str, param
     with torch.random.fork_rng():
         for answer in lens.answers(model, knobs, images, bench):  # noqa: B007 - the last is the whole answer
             pass
-    note = {"lens": name, "params": knobs.model_dump(mode="json"), "step": step}
+    note = {
+        "lens": name, "place": method.lenses.index(lens), "says": lens.says, "exhibits": plain(lens.exhibits),
+        "params": knobs.model_dump(mode="json"), "step": step,
+    }  # fmt: skip
     write_values(target / f"{slug(name)}.safetensors", answer, note)
 
 
