@@ -1,30 +1,137 @@
-"""Where data comes from: embedded sets, generated scenes, and what people have on disk, behind one interface."""
+"""Where data comes from: embedded sets, generated scenes, and what people have on disk, behind one interface.
+
+A source is named by a spec: "garments", "scenes:scene96", "torchvision:CIFAR10", "folder:/my/pictures".
+`open_data` opens a split of it, `list_data` tells what there is. Nothing heavy is imported until a source is opened.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from engine.data.known_sets import KNOWN
 
 if TYPE_CHECKING:
     from engine.data.base import Dataset
 
-EMBEDDED = ("garments", "photos", "glyphs", "cutouts", "nuclei", "scenes")
+SPLITS = ("train", "val", "test")
+LARGEST = 2048
+"""Pixels that an image's side may have."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A row of the list of sources. spec: how to ask for it; what stands in CAPITALS is for you to fill in.
+
+    count, classes: training images and classes (None: as many as there are). size: pixels, when none is asked for.
+    """
+
+    spec: str
+    says: str
+    count: int | None
+    classes: int | None
+    size: int
+    licence: str
+
+
+EMBEDDED = (
+    Source("garments", "Fashion-MNIST, a balanced part: grey clothes in ten classes", 10_000, 10, 28, "MIT"),
+    Source("glyphs", "letters in twelve faces; the splits share no class", 3_816, 318, 28, "Bitstream Vera and Arev"),
+    Source("cutouts", "one emoji on a photograph, in colour", 4_000, 15, 64, "Apache-2.0; photographs as below"),
+    Source("photos", "real photographs, whole", 20, 0, 128, "free, file by file: assets/LICENSES.md"),
+    Source("photos:crops:N", "N random crops of the photographs (4000 unless said)", 4_000, 0, 64, "as photos"),
+    Source("nuclei", "a fluorescence micrograph in squares: boxes and instances", 12, 1, 128, "BSD-3-Clause"),
+    Source("video:pedestrians", "a street in 96 frames", 96, 0, 224, "Apache-2.0"),
+    Source("video:bunny", "an animated film in 106 frames", 106, 0, 224, "CC-BY-3.0"),
+)
+
+SCENES = {
+    "scene64": (4, 64, "up to 3 objects"),
+    "scene64s": (4, 64, "up to 3 objects on a ground"),
+    "scene64h": (8, 64, "up to 4 objects on a ground, harder"),
+    "scene32b": (1, 32, "up to 2 objects of one kind"),
+    "scene96": (8, 96, "up to 5 objects, smaller"),
+    "scene256": (8, 256, "4 to 12 objects"),
+    "scene512": (8, 512, "8 to 24 objects"),
+    "masks32": (8, 32, "one whole object"),
+    "flow64": (8, 64, "up to 4 moving objects, no noise"),
+}
+"""Preset -> classes, size, what is in it."""
+
+FILES = (
+    Source(
+        "folder:PATH", "a folder with one folder a class; train, val, test above them or not", None, None, 224, "yours"
+    ),
+    Source("unlabelled:PATH", "a folder of images", None, 0, 224, "yours"),
+    Source("coco:FILE.json", "boxes and outlines in COCO's format", None, None, 224, "yours"),
+    Source("voc:PATH", "boxes in Pascal VOC's xml", None, None, 224, "yours"),
+    Source("masks:PATH", "images/ and masks/, paired by name", None, None, 224, "yours"),
+    Source("video:FILE", "the frames of a film", None, 0, 224, "yours"),
+)
+
+LOADERS = {
+    "garments": "garments.load",
+    "glyphs": "glyphs.load",
+    "cutouts": "cutouts.load",
+    "photos": "photos.load",
+    "nuclei": "nuclei.load",
+    "scenes": "scene_sets.load",
+    "torchvision": "torchvision_sets.load",
+    "folder": "folder.load_labelled",
+    "unlabelled": "folder.load_unlabelled",
+    "coco": "coco.load",
+    "voc": "voc.load",
+    "masks": "masks.load",
+    "video": "video.load",
+}
+"""What stands before the colon -> the function (what follows, split, size, channels) -> Dataset."""
+
+WITHOUT_VARIANT = ("garments", "glyphs", "cutouts", "nuclei")
+WITHOUT_VAL = (*WITHOUT_VARIANT, "photos", "torchvision", "video")
 
 
 def open_data(spec: str, split: str = "train", size: int | None = None, channels: int | None = None) -> Dataset:
-    """A split of a source by name, e.g. "garments", "photos:crops:500", "scenes:scene96", "folder:/my/pictures"."""
-    name, _, variant = spec.partition(":")
-    if name == "folder":
-        return import_module("engine.data.folder").load_labelled(variant, split, size, channels)
-    if name == "unlabelled":
-        return import_module("engine.data.folder").load_unlabelled(variant, split, size, channels)
-    if name == "torchvision":
-        return import_module("engine.data.torchvision_sets").load(variant, split, size, channels)
-    if name == "scenes":
-        from engine.data.scenes import Scenes
+    """A split of a source: its images at `size` x `size` with `channels` (by default as they come), and all it knows.
 
-        preset, _, count = variant.partition(":")
-        return Scenes(preset or "scene64", split, count=int(count) if count else None)  # type: ignore[arg-type]
-    if name in EMBEDDED:
-        return import_module(f"engine.data.{name}").load(variant, split, size, channels)
-    raise ValueError(f"there is no source {spec!r}; use {', '.join(EMBEDDED)}, or folder:PATH")
+    spec: see `list_data`. split: "train", "val" or "test". ValueError tells in a sentence what cannot be and what can.
+    """
+    name, _, variant = spec.partition(":")
+    if name not in LOADERS:
+        near = get_close_matches(spec, [source.spec for source in list_data()] + list(KNOWN), 3, 0.5)
+        hint = ", ".join(f"torchvision:{each}" if each in KNOWN else each for each in near) or ", ".join(LOADERS)
+        raise ValueError(f"data: there is no source {spec!r}; use {hint}")
+    if name in WITHOUT_VARIANT and variant:
+        raise ValueError(f"data: {name} takes nothing after the colon, got {variant!r}; use {name}")
+    allowed = ("train", "test") if name in WITHOUT_VAL else SPLITS
+    if split not in allowed:
+        raise ValueError(f"split: {name} has {', '.join(allowed)}, got {split!r}")
+    if size is not None and not 1 <= size <= LARGEST:
+        raise ValueError(f"size: got {size}; use 1 to {LARGEST} pixels")
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels: got {channels}; use 1 (grey) or 3 (colour)")
+    module, function = LOADERS[name].split(".")
+    return getattr(import_module(f"engine.data.{module}"), function)(variant, split, size, channels)
+
+
+def list_data() -> list[Source]:
+    """Every source, the embedded ones first; nothing is loaded."""
+    scenes = [
+        Source(
+            f"scenes:{preset}", f"generated scenes: {says}", 1_600, classes, size, "Apache-2.0; photographs as photos"
+        )
+        for preset, (classes, size, says) in SCENES.items()
+    ]
+    named = [
+        Source(
+            f"torchvision:{name}",
+            "fetched once, or from your disk",
+            known.count,
+            known.classes,
+            known.size,
+            known.licence,
+        )
+        for name, known in KNOWN.items()
+    ]
+    return [*EMBEDDED, *scenes, *FILES, *named]

@@ -80,11 +80,7 @@ def decode(source: Path | str | bytes, name: str = "", least: int = 0) -> Tensor
     with opened(source, name) as image:
         if least:
             image.draft(None, (least, least))  # type: ignore[arg-type]
-        image = upright(image)
-        if image.has_transparency_data:
-            white = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(white, image.convert("RGBA"))
-        return _tensor(image.convert("RGB"))
+        return pixels(image)
 
 
 def decode_cutout(source: Path | str | bytes, name: str = "") -> tuple[Tensor, Tensor]:
@@ -106,27 +102,47 @@ def decode_labels(source: Path | str | bytes, name: str = "") -> Tensor:
 @contextmanager
 def opened(source: Path | str | bytes, name: str = "") -> Iterator[Image.Image]:
     """The picture as Pillow sees it, not yet read; whatever fails inside the block becomes an ImageError."""
-    name = name or ("the upload" if isinstance(source, bytes) else str(source))
-    try:
+    with guarded(name or ("the upload" if isinstance(source, bytes) else str(source))):
         data = source if isinstance(source, bytes) else _read(Path(source))
         if not data:
             raise Refused("is empty (0 bytes); delete it or copy it again")
         if len(data) > MAX_BYTES:
             raise Refused(f"has more than {MAX_BYTES >> 20} MiB; save it smaller")
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        try:
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+        except Image.UnidentifiedImageError:
+            raise Refused(_stranger(data)) from None
+        with image:
             if image.width * image.height > MAX_PIXELS:
-                raise Refused(
-                    f"has {image.width} x {image.height} pixels, allowed are {MAX_PIXELS // 10**6} million; reduce it"
-                )
+                raise Refused(f"has {image.width} x {image.height} pixels, allowed are 64 million; reduce it")
             yield image
+
+
+@contextmanager
+def guarded(name: str) -> Iterator[None]:
+    """Whatever Pillow raises inside the block becomes an ImageError about `name`."""
+    try:
+        yield
     except ImageError:
         raise
-    except Image.UnidentifiedImageError:
-        raise ImageError(name, _stranger(data)) from None
     except Refused as error:
         raise ImageError(name, str(error)) from None
+    except FileNotFoundError:
+        raise ImageError(name, "does not exist; check the path") from None
+    except PermissionError:
+        raise ImageError(name, "may not be read; change its permissions") from None
     except BROKEN as error:
-        raise ImageError(name, _cause(error)) from error
+        cause = str(error).strip() or type(error).__name__
+        raise ImageError(name, f"is damaged ({cause}); replace it or delete it") from error
+
+
+def pixels(image: Image.Image) -> Tensor:
+    """A Pillow image as uint8 (3, H, W), upright, in RGB, on white."""
+    image = upright(image)
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return _tensor(image.convert("RGB"))
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -202,11 +218,3 @@ def _stranger(data: bytes) -> str:
         if data[:64].lstrip().lower().startswith(start.lower()):
             return f"is not a picture but {what}"
     return f"is not a picture that can be read; allowed are {', '.join(FORMATS[:-1])}"
-
-
-def _cause(error: BaseException) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "does not exist; check the path"
-    if isinstance(error, PermissionError):
-        return "may not be read; change its permissions"
-    return f"is damaged ({str(error).strip() or type(error).__name__}); replace it or delete it"
