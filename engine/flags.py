@@ -43,7 +43,7 @@ def _plain(params: Params) -> Any:
     for knob in params.knobs():
         known = [knob.help]
         if knob.low is not None or knob.high is not None:
-            low, high = ("" if bound is None else f"{bound:g}" for bound in (knob.low, knob.high))
+            low, high = ("" if bound is None else bound for bound in (knob.low, knob.high))
             known.append(f"{low}..{high} {knob.unit}".rstrip())
         if knob.paper is not None:
             known.append(f"paper: {knob.paper}")

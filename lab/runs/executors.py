@@ -58,6 +58,12 @@ class Local:
         return text.splitlines()[-lines:]
 
 
+def attached(folder: Path) -> subprocess.Popen[bytes]:
+    """A supervisor to wait for, on this machine. It outlives us all the same, and hears no Ctrl-C of our terminal."""
+    command = supervisor_command(folder, "--foreground")
+    return subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, start_new_session=True)
+
+
 def supervisor_command(folder: Path, *flags: str) -> list[str]:
     return [sys.executable, "-P", "-m", "lab.runs.supervisor", str(folder), *flags]
 

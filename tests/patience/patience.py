@@ -5,10 +5,10 @@ The tests. This checkout. A method of another package, to run and to kill.
 Idea. A few parameters follow a target that the data's mean sets. Each step takes as long as one likes, and any step can
 be made to go wrong.
 
-Equation. $$\\ell = \\lVert w - \\bar x \\rVert^2$$
+Equation. $$(w - x)^2$$
 
 Where. $w$: the parameters
-$\\bar x$: the mean of a batch
+$x$: the mean of a batch
 
 Differs. There is no paper.
 
@@ -41,15 +41,15 @@ class Patience(nn.Module):
 
 def train(model, params, bench):
     data = bench.data(params.data, "train")
-    optimizer = torch.optim.SGD(model.parameters(), params.lr)
-    for batch in bench.batches(data, params.batch, params.steps, keep=optimizer):
+    for batch in bench.batches(data, params.batch, params.steps):
         time.sleep(params.wait)
         if bench.done == params.fail_at:
             raise RuntimeError("this step was told to fail")
         if bench.done == params.hang_at:
             hang()
         loss = ((model.weight - batch.images.mean((0, 2, 3))) ** 2).sum()
-        bench.step(optimizer, loss)
+        (slope,) = torch.autograd.grad(loss, model.weight)
+        model.weight.data -= params.lr * slope
         report = {"loss": loss.detach(), "first": 1.0}
         if bench.due:
             report["views"] = batch.images

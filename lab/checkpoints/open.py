@@ -1,0 +1,107 @@
+"""A trained model from whatever names one: a run, its folder, a checkpoint file, a method (its shipped demo)."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine import catalog
+from engine.showcase import folder as shipped
+from lab.home import ID
+from lab.runs import Run, find
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from engine.checkpoint import Checkpoint
+    from engine.data.base import Facts
+    from engine.method import Method, Params
+
+FOREIGN = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model on the CPU, in eval mode, with all that is known of it. step: optimiser steps it was trained for."""
+
+    id: str
+    method: Method
+    params: Params
+    facts: Facts
+    model: nn.Module
+    step: int
+    path: Path
+
+
+def open_model(target: str | Path | Run) -> Opened:
+    """Open a run (its newest sound checkpoint), a run's folder, a checkpoint file, or a method's shipped demo.
+
+    ValueError says why something cannot be opened and what to do. Nothing in a file is ever executed.
+    """
+    from engine.checkpoint import read_checkpoint
+
+    run = target if isinstance(target, Run) else _run(str(target))
+    if run is not None:
+        return _newest(run)
+    path = Path(target)  # type: ignore[arg-type] - a run was returned above
+    if str(target) in catalog.ids():
+        path = shipped(str(target)) / "checkpoint.safetensors"
+        if not path.exists():
+            raise ValueError(f"no trained {target} ships yet; build it: visionarium assets build {target}")
+    elif not path.is_file():
+        raise ValueError(f"{str(target)!r} is no run, no checkpoint file and no method; see `visionarium runs list`")
+    elif path.suffix in FOREIGN:
+        raise ValueError(refusal(path))
+    return _built(read_checkpoint(path), path)
+
+
+def _run(target: str) -> Run | None:
+    if ID.fullmatch(target):
+        return find(target)
+    return Run(Path(target).absolute()) if (Path(target) / "run.json").is_file() else None
+
+
+def _newest(run: Run) -> Opened:
+    from engine.checkpoint import CheckpointError, read_checkpoint
+
+    torn = []
+    for _, path in reversed(run.checkpoints()):
+        try:
+            return _built(read_checkpoint(path), path)
+        except CheckpointError as error:
+            torn.append(str(error))
+    raise ValueError("; ".join(torn) or f"run {run.id} has no checkpoint yet; it is {run.state}")
+
+
+def _built(checkpoint: Checkpoint, path: Path) -> Opened:
+    method = catalog.method(checkpoint.method)
+    params = method.params.make(checkpoint.params)
+    model = method.build(params, checkpoint.facts)
+    try:
+        model.load_state_dict(dict(checkpoint.weights))
+    except RuntimeError as error:
+        cause = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} was written by another version of {checkpoint.method} ({cause}); train it anew") from None
+    return Opened(checkpoint.method, method, params, checkpoint.facts, model.eval(), checkpoint.step, path)
+
+
+def refusal(path: Path) -> str:
+    """Why a foreign checkpoint is not opened, and the way out; it is read without executing anything in it."""
+    import torch
+
+    try:
+        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        return (
+            f"{path} is refused: opening it would execute code that is stored in it. Where you trust it, load it there "
+            "and save only its tensors: torch.save(model.state_dict(), ...)"
+        )
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        return f"{path} cannot be read as a PyTorch file ({str(error).splitlines()[0][:120]}); copy or download it again"
+    tensors = sum(torch.is_tensor(value) for value in found.values()) if isinstance(found, dict) else 0
+    return (
+        f"{path} holds {tensors} tensors, but not which method they belong to or what pictures it takes; "
+        "lenses need a checkpoint of a run: train the method here, or write one with engine.checkpoint.write_checkpoint"
+    )

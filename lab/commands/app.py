@@ -1,0 +1,22 @@
+"""visionarium app"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser("app", help="open the lab in the browser")
+    command.add_argument("--host", default="127.0.0.1", help="the address to listen on; beyond this machine needs a token")
+    command.add_argument("--port", type=int, default=8501)
+    command.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    if not 0 < given.port < 65536:
+        raise ValueError(f"--port {given.port} cannot be; choose one from 1024 to 65535")
+    from lab.asgi import serve
+
+    serve(given.host, given.port)
+    return 0

@@ -1,0 +1,45 @@
+"""visionarium assets build | check"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from engine import catalog
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser("assets", help="the files that ship with the lab")
+    verbs = command.add_subparsers(metavar="VERB", required=True)
+    one = verbs.add_parser("build", help="train the demos and store what their pages show first")
+    one.add_argument("methods", metavar="METHOD", nargs="*", help="all that nothing ships for, when none is named")
+    one.set_defaults(run=build)
+    one = verbs.add_parser("check", help="whether every shipped file is whole and has its licence")
+    one.set_defaults(run=check)
+
+
+def build(given: argparse.Namespace) -> int:
+    from engine import showcase
+
+    for id in given.methods:
+        catalog.card(id)
+    failed = False
+    for id in given.methods or showcase.missing():
+        try:
+            print(f"{id}: {showcase.build(id)}", flush=True)
+        except RuntimeError as error:
+            print(error, file=sys.stderr)
+            failed = True
+    return int(failed)
+
+
+def check(given: argparse.Namespace) -> int:
+    from engine import assets, showcase
+
+    faults = assets.faults()
+    faults += [f"nothing ships for {id}; build it: visionarium assets build {id}" for id in showcase.missing()]
+    for fault in faults:
+        print(fault)
+    print(f"{len(assets.manifest())} files, {len(faults)} faults")
+    return int(bool(faults))

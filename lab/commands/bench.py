@@ -1,0 +1,2 @@
+"""visionarium bench"""
+def add(commands): commands.add_parser("bench")

@@ -1,0 +1,2 @@
+"""visionarium data"""
+def add(commands): commands.add_parser("data")

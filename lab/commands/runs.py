@@ -1,0 +1,111 @@
+"""visionarium runs list | show | cancel | pause | resume | delete"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from lab.commands.output import show
+from lab.home import ID
+from lab.runs import Run, all_runs, find
+
+VERBS = {
+    "cancel": "save and end",
+    "pause": "save, free the device, keep the place in the line",
+    "resume": "go on from the last checkpoint",
+    "delete": "throw the folder away",
+}
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser("runs", help="the runs: list, look into, end and continue them")
+    verbs = command.add_subparsers(metavar="VERB", required=True)
+    one = verbs.add_parser("list", help="all runs, newest first")
+    one.add_argument("--json", action="store_true")
+    one.set_defaults(run=list_runs)
+    one = verbs.add_parser("show", help="one run: its knobs, newest numbers, files and log")
+    one.add_argument("target", metavar="RUN", help="an id, a run's folder, or last")
+    one.add_argument("--json", action="store_true")
+    one.set_defaults(run=show_run)
+    for verb, meaning in VERBS.items():
+        one = verbs.add_parser(verb, help=meaning)
+        one.add_argument("targets", metavar="RUN", nargs="+", help="an id, a run's folder, or last")
+        if verb == "delete":
+            one.add_argument("--yes", action="store_true", help="do not ask")
+        one.set_defaults(run=act, verb=verb)
+
+
+def run_of(target: str) -> Run:
+    """The run that a person means: an id, a folder, or the newest as "last". ValueError when there is none."""
+    if target == "last":
+        runs = all_runs()
+        if not runs:
+            raise ValueError("there is no run yet; start one: visionarium train METHOD")
+        return runs[0]
+    if not ID.fullmatch(target) and (Path(target) / "run.json").is_file():
+        return Run(Path(target).absolute())
+    return find(target)
+
+
+def list_runs(given: argparse.Namespace) -> int:
+    show([row(run) for run in all_runs()], given.json, "there is no run yet; start one: visionarium train METHOD")
+    return 0
+
+
+def row(run: Run) -> dict[str, Any]:
+    told = run.told
+    return {
+        "id": run.id,
+        "method": run.plan.method,
+        "state": run.state,
+        "step": told.get("step", 0),
+        "steps": told.get("steps"),
+        "started": time.strftime("%Y-%m-%d %H:%M", time.localtime(run.plan.created)),
+        "name": run.plan.name,
+        "cause": run.cause,
+    }
+
+
+def show_run(given: argparse.Namespace) -> int:
+    run = run_of(given.target)
+    series = run.series()
+    found = row(run) | {
+        "hint": run.hint,
+        "folder": str(run.folder),
+        "device": run.told.get("device"),
+        "peak_mb": run.told.get("peak_mb"),
+        "seconds": series[-1]["time"] if series else 0.0,
+        "numbers": {name: value for name, value in series[-1].items() if name not in ("step", "time")} if series else {},
+        "checkpoints": [step for step, _ in run.checkpoints()],
+        "pictures": [step for step, _ in run.media()],
+        "knobs": dict(run.plan.values),
+        "setup": dict(run.plan.setup),
+        "log": run.log_tail(10),
+    }
+    if given.json:
+        show([found], True)
+        return 0
+    for name, value in found.items():
+        lines = [f"{key} {item:.6g}" if isinstance(item, float) else f"{key} {item}" for key, item in value.items()] \
+            if isinstance(value, dict) else value if name == "log" else None  # fmt: skip
+        if lines is None:
+            print(f"{name:12}{'' if value is None else value}")
+        else:
+            print(f"{name:12}" + "\n            ".join(lines))
+    return 0
+
+
+def act(given: argparse.Namespace) -> int:
+    runs = [run_of(target) for target in given.targets]
+    for run in runs:
+        if given.verb == "delete" and not given.yes and sys.stdin.isatty():
+            answer = input(f"delete run {run.id} ({run.plan.method}, {run.told.get('step', 0)} steps)? [y/N] ")
+            if answer.strip().lower() not in ("y", "yes"):
+                print(f"{run.id} kept")
+                continue
+        getattr(run, given.verb)()
+        print(f"{run.id} {'deleted' if given.verb == 'delete' else run.state}")
+    return 0

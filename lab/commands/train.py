@@ -1,0 +1,134 @@
+"""visionarium train METHOD"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from engine import catalog
+from engine.folder import EXIT
+from lab.runs import LIVE, Run, Series, start
+from lab.runs.executors import attached
+from lab.runs.line import ahead
+from lab.runs.run import plan
+
+OWN = """\
+  --preset {tiny,demo,paper}   the knobs to start from (demo)
+  --out DIR                    keep the run there instead of in the lab's home
+  --name TEXT                  a name for the list of runs
+  --detach                     return at once; the run goes on by itself"""
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser(
+        "train", help="train a method", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=f"Train a method. Ctrl-C saves and ends; a closed terminal ends nothing.\n\n{OWN}\n"
+        "  --KNOB VALUE                 any knob: visionarium train METHOD --help",
+    )  # fmt: skip
+    command.add_argument("method", metavar="METHOD", help="see: visionarium methods")
+    command.add_argument("flags", metavar="...", nargs=argparse.REMAINDER, help="the flags above")
+    command.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    card = catalog.card(given.method)
+    own = argparse.ArgumentParser(f"visionarium train {card.id}", add_help=False, allow_abbrev=False)
+    own.add_argument("--out", type=Path)
+    own.add_argument("--name", default="")
+    own.add_argument("--detach", action="store_true")
+    asked, rest = own.parse_known_args(given.flags)
+    from engine.bench import Setup
+    from engine.flags import parse, take_preset
+
+    preset, rest = take_preset(rest)
+    knobs = parse(
+        f"visionarium train {card.id}", rest, f"{card.title}. {' '.join(card.idea.split())}\n\n{OWN}",
+        params=catalog.method(card.id).params.make({}, preset), setup=Setup(),
+    )  # fmt: skip
+    what = card.id, knobs.params, knobs.setup, asked.name, asked.out
+    if asked.detach:
+        planned = start(*what)
+        print(planned.id if asked.out is None else planned.folder)
+        return 0
+    planned = plan(*what)
+    return follow(planned, attached(planned.folder))
+
+
+def follow(run: Run, supervisor: subprocess.Popen[bytes]) -> int:
+    """Show the run with a bar until its supervisor has ended. Returns its exit code."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _watch(run, supervisor)
+    except KeyboardInterrupt:
+        if run.state in LIVE:
+            run.cancel()
+            print("\nsaving and ending; Ctrl-C again leaves it to itself", file=sys.stderr)
+        try:
+            supervisor.wait()
+        except KeyboardInterrupt:
+            print(f"it ends by itself: visionarium runs show {_name(run)}", file=sys.stderr)
+            return EXIT["cancelled"]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return report(run)
+
+
+def _watch(run: Run, supervisor: subprocess.Popen[bytes]) -> None:
+    from tqdm import tqdm
+
+    series = Series(run.folder)
+    with tqdm(desc=run.plan.method, unit="step", disable=None, file=sys.stderr, dynamic_ncols=True) as bar:
+        while supervisor.poll() is None:
+            state, rows = run.state, series.read()
+            bar.total = run.told.get("steps")
+            bar.set_description(run.plan.method if state == "running" else f"{run.plan.method}: {_where(run, state)}")
+            if rows:
+                bar.update(rows[-1]["step"] - bar.n)
+                bar.set_postfix({name: f"{value:.3g}" for name, value in _numbers(rows[-1]).items()}, refresh=False)
+            bar.refresh()
+            time.sleep(0.2)
+        if rows := series.read():
+            bar.update(rows[-1]["step"] - bar.n)
+
+
+def _where(run: Run, state: str) -> str:
+    if state != "queued":
+        return state
+    before = ahead(run.folder, run.plan)
+    return f"waits for the device, {before} before it" if before else "waits for the device"
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, float]:
+    """The first four numbers of a row; step and time are shown otherwise."""
+    numbers = {name: value for name, value in row.items() if name not in ("step", "time") and value is not None}
+    return dict(list(numbers.items())[:4])
+
+
+def report(run: Run) -> int:
+    """Say how it ended, with the way on."""
+    from engine.showcase import slug
+
+    state, step = run.state, run.told.get("step", 0)
+    if state == "done":
+        print(f"done after {step} steps: {run.folder}")
+        if lenses := catalog.method(run.plan.method).lenses:
+            lens = slug(lenses[0].name)
+            print(f"look: visionarium look {_name(run)} {lens} --out {lens}.png")
+    elif state in ("paused", "cancelled"):
+        print(f"{state} after {step} steps: {run.folder}" + (f" ({run.cause})" if run.cause else ""))
+        print(f"go on: visionarium runs resume {_name(run)}")
+    else:
+        print(f"{state} after {step} steps: {run.cause}. {run.hint}".rstrip(), file=sys.stderr)
+        print(f"log: {run.folder / 'log.txt'}", file=sys.stderr)
+    return EXIT.get(state, 1)
+
+
+def _name(run: Run) -> str:
+    from lab.home import runs_folder
+
+    return run.id if run.folder.parent == runs_folder() else str(run.folder)

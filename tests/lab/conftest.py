@@ -1,0 +1,1 @@
+from patience_runs import begin, home  # noqa: F401 - fixtures
