@@ -61,7 +61,7 @@ class Ticket:
             return None
         places = gpus() or ["0"] if self.line == "cuda" else [""]
         for place in places:
-            lock = Lock(self._waiting.parent / f"slot{place}.lock")
+            lock = Lock(self._waiting.parent / f"slot-{place.replace('/', '-')}.lock")
             if lock.take():
                 self.give_back()
                 return Slot(lock, {"CUDA_VISIBLE_DEVICES": place} if place else {})
