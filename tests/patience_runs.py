@@ -1,4 +1,4 @@
-"""For tests of runs: a home of their own, and a method of another package whose steps can be slowed, broken and stuck."""
+"""For tests of runs: a home of their own, and a method of another package whose steps can be slowed and broken."""
 
 import os
 import signal

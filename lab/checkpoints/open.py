@@ -42,25 +42,22 @@ def open_model(target: str | Path | Run) -> Opened:
     """
     from engine.checkpoint import read_checkpoint
 
-    run = target if isinstance(target, Run) else _run(str(target))
-    if run is not None:
-        return _newest(run)
-    path = Path(target)  # type: ignore[arg-type] - a run was returned above
-    if str(target) in catalog.ids():
-        path = shipped(str(target)) / "checkpoint.safetensors"
+    if isinstance(target, Run):
+        return _newest(target)
+    name, path = str(target), Path(target)
+    if ID.fullmatch(name):
+        return _newest(find(name))
+    if (path / "run.json").is_file():
+        return _newest(Run(path.absolute()))
+    if name in catalog.ids():
+        path = shipped(name) / "checkpoint.safetensors"
         if not path.exists():
-            raise ValueError(f"no trained {target} ships yet; build it: visionarium assets build {target}")
+            raise ValueError(f"no trained {name} ships yet; build it: visionarium assets build {name}")
     elif not path.is_file():
-        raise ValueError(f"{str(target)!r} is no run, no checkpoint file and no method; see `visionarium runs list`")
+        raise ValueError(f"{name!r} is no run, no checkpoint file and no method; see `visionarium runs list`")
     elif path.suffix in FOREIGN:
         raise ValueError(refusal(path))
     return _built(read_checkpoint(path), path)
-
-
-def _run(target: str) -> Run | None:
-    if ID.fullmatch(target):
-        return find(target)
-    return Run(Path(target).absolute()) if (Path(target) / "run.json").is_file() else None
 
 
 def _newest(run: Run) -> Opened:
@@ -83,7 +80,7 @@ def _built(checkpoint: Checkpoint, path: Path) -> Opened:
         model.load_state_dict(dict(checkpoint.weights))
     except RuntimeError as error:
         cause = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path} was written by another version of {checkpoint.method} ({cause}); train it anew") from None
+        raise ValueError(f"{path} is of another version of {checkpoint.method} ({cause}); train it anew") from None
     return Opened(checkpoint.method, method, params, checkpoint.facts, model.eval(), checkpoint.step, path)
 
 
@@ -99,7 +96,9 @@ def refusal(path: Path) -> str:
             "and save only its tensors: torch.save(model.state_dict(), ...)"
         )
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        return f"{path} cannot be read as a PyTorch file ({str(error).splitlines()[0][:120]}); copy or download it again"
+        return (
+            f"{path} cannot be read as a PyTorch file ({str(error).splitlines()[0][:120]}); copy or download it again"
+        )
     tensors = sum(torch.is_tensor(value) for value in found.values()) if isinstance(found, dict) else 0
     return (
         f"{path} holds {tensors} tensors, but not which method they belong to or what pictures it takes; "

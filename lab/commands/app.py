@@ -8,7 +8,9 @@ from typing import Any
 
 def add(commands: Any) -> None:
     command = commands.add_parser("app", help="open the lab in the browser")
-    command.add_argument("--host", default="127.0.0.1", help="the address to listen on; beyond this machine needs a token")
+    command.add_argument(
+        "--host", default="127.0.0.1", help="where to listen; beyond this machine a token is asked for"
+    )
     command.add_argument("--port", type=int, default=8501)
     command.set_defaults(run=run)
 

@@ -1,2 +1,5 @@
 """visionarium data"""
-def add(commands): commands.add_parser("data")
+
+
+def add(commands):
+    commands.add_parser("data")

@@ -17,14 +17,14 @@ def show(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str = "") -> N
         print(empty)
     else:
         names = list(dict.fromkeys(name for row in rows for name in row))
-        cells = [names, *([_text(row.get(name, "")) for name in names] for row in rows)]
+        cells = [names, *([text(row.get(name, "")) for name in names] for row in rows)]
         widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
         room = shutil.get_terminal_size((10_000, 24)).columns if sys.stdout.isatty() else 10_000
         for line in cells:
             print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()[:room])
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):

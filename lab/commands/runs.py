@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from lab.commands.output import show
+from lab.commands.output import show, text
 from lab.home import ID
 from lab.runs import Run, all_runs, find
 
@@ -71,14 +72,14 @@ def row(run: Run) -> dict[str, Any]:
 
 def show_run(given: argparse.Namespace) -> int:
     run = run_of(given.target)
-    series = run.series()
+    last = (run.series() or [{}])[-1]
     found = row(run) | {
         "hint": run.hint,
         "folder": str(run.folder),
         "device": run.told.get("device"),
         "peak_mb": run.told.get("peak_mb"),
-        "seconds": series[-1]["time"] if series else 0.0,
-        "numbers": {name: value for name, value in series[-1].items() if name not in ("step", "time")} if series else {},
+        "seconds": last.get("time", 0.0),
+        "numbers": {name: value for name, value in last.items() if name not in ("step", "time")},
         "checkpoints": [step for step, _ in run.checkpoints()],
         "pictures": [step for step, _ in run.media()],
         "knobs": dict(run.plan.values),
@@ -86,15 +87,13 @@ def show_run(given: argparse.Namespace) -> int:
         "log": run.log_tail(10),
     }
     if given.json:
-        show([found], True)
+        print(json.dumps(found, indent=1, ensure_ascii=False))
         return 0
     for name, value in found.items():
-        lines = [f"{key} {item:.6g}" if isinstance(item, float) else f"{key} {item}" for key, item in value.items()] \
-            if isinstance(value, dict) else value if name == "log" else None  # fmt: skip
-        if lines is None:
-            print(f"{name:12}{'' if value is None else value}")
-        else:
-            print(f"{name:12}" + "\n            ".join(lines))
+        if isinstance(value, dict):
+            value = [f"{key} {item:.6g}" if isinstance(item, float) else f"{key} {item}" for key, item in value.items()]
+        lines = value if name in ("numbers", "knobs", "setup", "log") else [text(value)]
+        print(f"{name:12}" + f"\n{'':12}".join(lines))
     return 0
 
 

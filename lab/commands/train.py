@@ -12,7 +12,7 @@ from typing import Any
 
 from engine import catalog
 from engine.folder import EXIT
-from lab.runs import LIVE, Run, Series, start
+from lab.runs import LIVE, Run, Series, check, start
 from lab.runs.executors import attached
 from lab.runs.line import ahead
 from lab.runs.run import plan
@@ -50,6 +50,7 @@ def run(given: argparse.Namespace) -> int:
         f"visionarium train {card.id}", rest, f"{card.title}. {' '.join(card.idea.split())}\n\n{OWN}",
         params=catalog.method(card.id).params.make({}, preset), setup=Setup(),
     )  # fmt: skip
+    check(knobs.params, knobs.setup)
     what = card.id, knobs.params, knobs.setup, asked.name, asked.out
     if asked.detach:
         planned = start(*what)

@@ -172,7 +172,9 @@ def start(method_id: str, params: Params, setup: Params, name: str = "", folder:
 
 def plan(method_id: str, params: Params, setup: Params, name: str = "", folder: Path | None = None) -> Run:
     """The folder of a run that nobody carries out yet."""
-    name = checked_name(name)
+    from lab.runs.check import rooted
+
+    name, params = checked_name(name), rooted(params)
     check_space(folder or runs_folder())
     target = folder.expanduser().absolute() if folder else new_run_folder()
     plan_run(target, method_id, params, setup, name)

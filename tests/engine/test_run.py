@@ -1,6 +1,7 @@
 """The command behind every run, in this process: wishes, signals, errors, a full disk, torn files."""
 
 import errno
+import json
 import os
 import signal
 
@@ -144,7 +145,8 @@ def test_a_line_that_was_torn_is_passed_over_and_the_series_goes_on(planned):
 
 
 def test_merging_lines_piece_by_piece_is_merging_them_at_once():
-    lines = ['{"step": 1, "a": 1}', '{"step": 2, "a": 2}', '{"step": 2, "b": 3}', '{"resume": 1}', '{"step": 2, "a": 4}']
+    course = ({"step": 1, "a": 1}, {"step": 2, "a": 2}, {"step": 2, "b": 3}, {"resume": 1}, {"step": 2, "a": 4})
+    lines = [json.dumps(row) for row in course]
     pieces = {}
     for line in lines:
         pieces = record.merge_rows([line], pieces)

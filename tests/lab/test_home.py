@@ -51,7 +51,7 @@ def test_names_are_one_printable_line():
 def test_a_full_disk_is_told_before_anything_starts(tmp_path, monkeypatch):
     check_space(tmp_path / "not" / "yet")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 88, 12 << 20))
-    with pytest.raises(ValueError, match="only 12 MB are free in .* a run needs 256 MB"):
+    with pytest.raises(ValueError, match=r"only 12 MB are free in .* a run needs 256 MB"):
         check_space(tmp_path)
 
 

@@ -107,6 +107,6 @@ def test_what_is_no_run_is_left_out(five, home):
     assert listed() == expected(five)
     with pytest.raises(ValueError, match=r"run\.json is damaged"):
         find("20260101-000000-0001")
-    with pytest.raises(ValueError, match="it has no run.json"):
+    with pytest.raises(ValueError, match=r"it has no run\.json"):
         find("20260101-000000-0000")
     assert find(five[0].id).plan.name == "number 0"

@@ -142,8 +142,8 @@ def test_wishes_come_at_their_time_or_are_refused_with_a_sentence(planned, hold)
         for ask in (run.cancel, run.pause, run.save_now, run.sample_now):
             with pytest.raises(ValueError, match=f"run {run.id} is {told}: "):
                 ask()
+    write_state(run.folder, "done")
     with pytest.raises(ValueError, match="is done: there is nothing to resume"):
-        write_state(run.folder, "done")
         run.resume()
     hold(run)
     write_state(run.folder, "running")

@@ -75,6 +75,6 @@ def blend(model, params, images, bench):
 METHOD = Method(
     params=PatienceParams, build=Patience, train=train,
     exhibits=(Curves(("loss",), "It falls."), Pictures(("views",), "What was seen.")),
-    lenses=(Lens("Blend in", BlendParams, blend, (Pictures(("before", "after"), "Blended."),), "The weight, blended."),),
+    lenses=(Lens("Blend in", BlendParams, blend, (Pictures(("before", "after"), "Blended."),), "Blended in."),),
     claim=Claim("The loss falls.", "loss", {"patience": {}, "no steps": {"lr": 0.0}}, "first", higher=False),
 )  # fmt: skip
