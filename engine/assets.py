@@ -43,18 +43,21 @@ def manifest(root: Path = ROOT) -> list[Asset]:
     return [Asset(**row) for row in json.loads(asset("MANIFEST.json", root).read_text("utf-8"))]
 
 
-def faults(root: Path = ROOT) -> list[str]:
-    """A sentence for each file that is missing, altered, or has no row; empty when all is whole."""
-    rows = manifest(root)
-    known = {row.file for row in rows}
-    found = [f"{name} has no row in MANIFEST.json; record its source and licence" for name in _files(root) - known]
-    for row in rows:
+def faults(root: Path = ROOT) -> list[tuple[str, str, str]]:
+    """(file, what is wrong, what to do) of each file that is missing or altered; empty when all is whole."""
+    found = []
+    for row in manifest(root):
         path = root / row.file
         if not path.is_file():
-            found.append(f"{row.file} is missing; restore it with `git checkout -- {path}`")
+            found.append((row.file, "is missing", f"restore it with `git checkout -- {path}`"))
         elif _sha256(path) != row.sha256:
-            found.append(f"{row.file} is not the file that was recorded; restore it with `git checkout -- {path}`")
-    return sorted(found)
+            found.append((row.file, "is not the file that was recorded", f"restore it with `git checkout -- {path}`"))
+    return found
+
+
+def strays(root: Path = ROOT) -> list[str]:
+    """Files under `assets/` that have no row, so that nobody knows whose they are."""
+    return sorted(_files(root) - {row.file for row in manifest(root)})
 
 
 def record(rows: Iterable[Asset] = (), root: Path = ROOT) -> None:

@@ -64,7 +64,7 @@ class Reader:
                 " use the version that was annotated, or save it without EXIF rotation",
             )
         boxes = torch.tensor([thing.box for thing in record.things], dtype=torch.float32).view(-1, 4)
-        semantic, instances = self._maps(record) if self.outlines else (None, None)
+        semantic, instances = self.maps(record) if self.outlines else (None, None)
         return Batch(
             images=letterbox(image, self.facts)[None],
             index=torch.tensor([i]),
@@ -77,7 +77,7 @@ class Reader:
             else letterbox_labels(torch.from_numpy(instances), size, outside=0)[None],
         )
 
-    def _maps(self, record: Annotated) -> tuple[np.ndarray, np.ndarray]:
+    def maps(self, record: Annotated) -> tuple[np.ndarray, np.ndarray]:
         """Semantic labels and instances (H, W) int64; ignored things are void."""
         semantic = np.zeros((record.height, record.width), dtype=np.int64)
         instances = np.zeros_like(semantic)

@@ -10,7 +10,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from engine.data.annotated import Annotated, Reader, Thing, inside
 from engine.data.base import VOID, Facts
@@ -125,24 +125,28 @@ def _images(found: list[Any], path: Path, faults: list[Fault]) -> dict[Any, tupl
     folder: Path | None = None
     for place, image in enumerate(found):
         where = f"{path}, image number {place}"
-        values = (
-            [image.get(key) for key in ("id", "file_name", "height", "width")] if isinstance(image, dict) else [None]
-        )
-        if (
-            None in values
-            or not isinstance(values[1], str)
-            or not all(isinstance(v, int) and v > 0 for v in values[2:])
-        ):
-            faults.append(Fault("bad-annotation", where, "it lacks id, file_name, height or width", "give it all four"))
+        match image:
+            case {
+                "id": int() | str() as key,
+                "file_name": str() as name,
+                "height": int() as height,
+                "width": int() as width,
+            }:
+                pass
+            case _:
+                faults.append(
+                    Fault("bad-annotation", where, "lacks id, file_name, height or width", "give it all four")
+                )
+                continue
+        if key in images or min(height, width) < 1:
+            sentence = f"its id {key} is taken" if key in images else f"its size is {width} x {height}"
+            faults.append(Fault("bad-annotation", where, sentence, "export the file again"))
             continue
-        if values[0] in images:
-            faults.append(Fault("bad-annotation", where, f"its id {values[0]} is taken", "number the images anew"))
-            continue
-        folder = folder or image_folder(path, values[1])
-        images[values[0]] = (folder / values[1], values[2], values[3])
-        if not (folder / values[1]).is_file():
+        folder = folder or image_folder(path, name)
+        images[key] = (folder / name, height, width)
+        if not (folder / name).is_file():
             faults.append(
-                Fault("missing-image", str(folder / values[1]), "the file does not exist", f"put it into {folder}")
+                Fault("missing-image", str(folder / name), "the file does not exist", f"put it into {folder}")
             )
     return images
 
@@ -198,6 +202,10 @@ def _check_outline(outline: Any, height: int, width: int) -> None:
             raise Wrong("bad-annotation", "its segmentation has no counts", "export it again")
         return
     for polygon in outline if isinstance(outline, list) else [None]:
-        numbers = isinstance(polygon, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in polygon)
-        if not numbers or len(polygon) < 6 or len(polygon) % 2:
+        if not _numbers(polygon) or len(polygon) < 6 or len(polygon) % 2:
             raise Wrong("bad-annotation", "it has a polygon of fewer than three corners", "remove the polygon")
+
+
+def _numbers(values: Any) -> TypeGuard[list[float]]:
+    """Whether this is a list of finite numbers."""
+    return isinstance(values, list) and all(isinstance(v, int | float) and math.isfinite(v) for v in values)

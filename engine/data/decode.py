@@ -79,7 +79,7 @@ def decode(source: Path | str | bytes, name: str = "", least: int = 0) -> Tensor
     """
     with opened(source, name) as image:
         if least:
-            image.draft(None, (least, least))  # type: ignore[arg-type]
+            image.draft(None, (least, least))
         return pixels(image)
 
 

@@ -8,14 +8,14 @@ from typing import Literal
 
 Kind = Literal[
     "missing", "unreadable", "zero-byte", "damaged-asset", "bad-annotation", "missing-image", "image-size",
-    "unknown-category", "box-outside", "unpaired-mask", "mask-size", "unknown-label", "class-order", "empty-split",
-    "not-an-image", "empty-box", "binary-mask", "empty-class", "tiny-class", "duplicate", "near-duplicate",
-    "symlink-loop", "mixed-sizes", "cmyk", "16-bit", "exif-rotated", "alpha", "animated",
+    "unknown-category", "unknown-class", "unknown-label", "box-outside", "unpaired-mask", "mask-size", "empty-split",
+    "class-order", "two-labels", "not-an-image", "empty-box", "binary-mask", "empty-class", "tiny-class", "duplicate",
+    "near-duplicate", "symlink-loop", "mixed-sizes", "cmyk", "16-bit", "exif-rotated", "alpha", "animated",
 ]  # fmt: skip
 
 HARMLESS: frozenset[Kind] = frozenset([
-    "not-an-image", "empty-box", "binary-mask", "empty-class", "tiny-class", "duplicate", "near-duplicate",
-    "symlink-loop", "mixed-sizes", "cmyk", "16-bit", "exif-rotated", "alpha", "animated",
+    "class-order", "two-labels", "not-an-image", "empty-box", "binary-mask", "empty-class", "tiny-class", "duplicate",
+    "near-duplicate", "symlink-loop", "mixed-sizes", "cmyk", "16-bit", "exif-rotated", "alpha", "animated",
 ])  # fmt: skip
 """Faults that a run survives, though its result may be worth less."""
 

@@ -1,8 +1,8 @@
 """Folders of images: a subfolder a class (`folder:`), or no classes at all (`unlabelled:`).
 
 With train and val (or test) folders these are the splits; without, a fifth of each class is held out. Classes are the
-names of the training folder's subfolders in the order of the alphabet, the empty ones too, for every split: a class that
-one split lacks shifts no label.
+names of the training folder's subfolders in the order of the alphabet, the empty ones too, for every split: a class
+that one split lacks shifts no label.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def inner(height: int, width: int, size: int) -> tuple[int, int]:
 
 def letterbox(image: Tensor, facts: Facts) -> Tensor:
     """uint8 (1 or 3, H, W) -> (facts.channels, size, size)."""
-    height, width = inner(*image.shape[1:], facts.size)
+    height, width = inner(image.shape[1], image.shape[2], facts.size)
     square = image.new_full((facts.channels, facts.size, facts.size), GREY)
     square[:, :height, :width] = resize(channels(image, facts.channels), height, width)
     return square
@@ -35,7 +35,7 @@ def letterbox_boxes(boxes: Tensor, height: int, width: int, size: int) -> Tensor
 
 def letterbox_labels(labels: Tensor, size: int, outside: int = VOID) -> Tensor:
     """A label map (H, W) -> (size, size): the label at each new pixel's centre, `outside` beyond the image."""
-    height, width = inner(*labels.shape, size)
+    height, width = inner(labels.shape[0], labels.shape[1], size)
     rows = ((torch.arange(height) + 0.5) * (labels.shape[0] / height)).long()
     columns = ((torch.arange(width) + 0.5) * (labels.shape[1] / width)).long()
     square = labels.new_full((size, size), outside)

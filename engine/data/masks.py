@@ -93,14 +93,21 @@ def paired(root: Path) -> tuple[list[tuple[Path, Path]], list[Fault]]:
 
 def class_names(root: Path, masks: list[Path]) -> tuple[tuple[str, ...], bool]:
     """The names of the classes 1..K, and whether the masks are binary; without classes.txt all masks are looked at."""
-    listed = root / "classes.txt"
-    if listed.is_file():
-        names = [line.strip() for line in listed.read_text("utf-8").splitlines() if line.strip()]
-        return tuple(names[1:] if names and names[0].lower() == "background" else names), False
+    if names := listed_names(root):
+        return names, False
     found = set().union(*parallel(numbers, masks)) - {0}
     if found == {VOID}:
         return ("object",), True
     return tuple(f"class {label}" for label in range(1, max(found - {VOID}, default=0) + 1)), False
+
+
+def listed_names(root: Path) -> tuple[str, ...]:
+    """The names in classes.txt, without the background; empty where there is none."""
+    listed = root / "classes.txt"
+    if not listed.is_file():
+        return ()
+    names = [line.strip() for line in listed.read_text("utf-8").splitlines() if line.strip()]
+    return tuple(names[1:] if names and names[0].lower() == "background" else names)
 
 
 def numbers(mask: Path) -> set[int]:

@@ -63,8 +63,8 @@ def load(name: str, split: str, size: int | None, channels: int | None) -> Datas
         images = images_first(source.data)
         # EMNIST is stored with rows and columns exchanged.
         return whole(images.transpose(2, 3) if name == "EMNIST" else images, labels, classes, size, channels)
-    places = range(len(source))
-    if not known.train:
+    places = list(range(len(source)))
+    if known.splits is None:
         labels = source.targets if hasattr(source, "targets") else source.y
         test = held_out([str(place) for place in places], labels)
         places = [place for place in places if (place in test) == (split == "test")]
@@ -78,7 +78,7 @@ def opened(name: str, known: Known, split: str) -> Any:
     from torchvision import datasets
 
     kind, folder = getattr(datasets, name), root()
-    arguments = known.train if split == "train" else known.test
+    arguments = known.splits[split == "test"] if known.splits else {}
     try:
         return kind(folder, **arguments)
     except (RuntimeError, OSError):
