@@ -7,18 +7,20 @@ from pathlib import Path
 import streamlit as st
 
 from engine.assets import asset
-
-PAGES = Path(__file__).resolve().parent.parent / "pages"
+from lab import warm
+from lab.parts.links import PAGES
 
 st.set_page_config(page_title="Visionarium", page_icon=str(asset("icon.png")), layout="wide")
 st.html(Path(__file__).with_name("style.css"))
 
 pages = [
     st.Page(PAGES / "home.py", title="Home", default=True),
-    st.Page(PAGES / "methods.py", title="Methods"),
-    st.Page(PAGES / "runs.py", title="Runs"),
-    st.Page(PAGES / "data.py", title="Data"),
+    st.Page(PAGES / "methods.py", title="Methods", help="The catalogue: every method, wing by wing."),
+    st.Page(PAGES / "runs.py", title="Runs", help="What was trained: live, finished, side by side."),
+    st.Page(PAGES / "checkpoint.py", title="Checkpoint", help="Look through a checkpoint of your own."),
+    st.Page(PAGES / "data.py", title="Data", help="Browse what ships, check what is yours."),
     st.Page(PAGES / "method.py", title="Method", visibility="hidden"),
     st.Page(PAGES / "run.py", title="Run", visibility="hidden"),
 ]
 st.navigation(pages, position="top").run()
+warm.begin()

@@ -176,6 +176,16 @@ def mosaic(columns: Columns, legend: Legend, dark: bool = False) -> Image.Image:
     return sheet
 
 
+def stack(images: Sequence[Image.Image], dark: bool = False, gap: int = 18) -> Image.Image:
+    """Pictures under one another."""
+    size = max(image.width for image in images), sum(image.height + gap for image in images) - gap
+    sheet, top = Image.new("RGB", size, "#151514" if dark else "#fbfaf7"), 0
+    for image in images:
+        sheet.paste(image, (0, top))
+        top += image.height + gap
+    return sheet
+
+
 def flow(widths: Sequence[int], right: int, top: int) -> list[tuple[int, int]]:
     """Places (x, y) of items of these widths in lines of 30 pixels, broken at `right`."""
     places, x, y = [], 0, top

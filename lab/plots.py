@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lab.pictures import COLOURS, rgb, words
+from lab.pictures import COLOURS, HEAT, rgb, words
 
+HEAT_CODES = tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in HEAT)
 POINTS, THUMBNAILS, BINS = 400, 1000, 30
 """Points of a curve, points of a scatter that carry their picture, bins of a histogram."""
 
@@ -105,20 +106,23 @@ def matrix(name: str, values: Mapping[str, Any]) -> Plot:
         "value": table.ravel().tolist(),
     }
     middle = float(np.nanmin(table) + np.nanmax(table)) / 2
-    axis = {"title": None, "labelLimit": 140}
+    many = table.size > 400
+    axis: dict[str, Any] = {"title": None, "labelLimit": 140, "labels": not many, "ticks": not many}
     turned = -40 if sum(map(len, across)) > 60 else 0
     places = {
         "x": {"field": "column", "type": "ordinal", "sort": across, "axis": axis | {"labelAngle": turned}},
         "y": {"field": "row", "type": "ordinal", "sort": down, "axis": axis},
     }
-    whole = bool(np.all(np.round(table) == table))
-    shade = {"field": "value", "type": "quantitative", "scale": {"scheme": "teals"}, "legend": None}
-    layers: list[dict[str, Any]] = [{"mark": "rect", "encoding": {"color": shade}}]
-    if table.size <= 400:
-        ink = {"condition": {"test": f"datum.value > {middle}", "value": "white"}, "value": "#1d1c1a"}
+    tooltip = [{"field": "row"}, {"field": "column"}, {"field": "value", "format": ".4g"}]
+    shade = {"field": "value", "type": "quantitative", "scale": {"range": list(HEAT_CODES)}, "legend": None}
+    layers: list[dict[str, Any]] = [{"mark": "rect", "encoding": {"color": shade, "tooltip": tooltip}}]
+    if not many:
+        ink = {"condition": {"test": f"datum.value > {middle}", "value": "#1d1c1a"}, "value": "white"}
+        whole = bool(np.all(np.round(table) == table))
         number = {"field": "value", "type": "quantitative", "format": "d" if whole else ".2f"}
-        layers.append({"mark": {"type": "text", "fontSize": 12}, "encoding": {"text": number, "color": ink}})
-    return Plot({"title": words(name), "height": max(180, 30 * len(down)), "encoding": places, "layer": layers}, rows)
+        layers.append({"mark": {"type": "text", "fontSize": 13}, "encoding": {"text": number, "color": ink}})
+    height = 320 if many else max(120, min(420, 34 * len(down)))
+    return Plot({"title": words(name), "height": height, "encoding": places, "layer": layers}, rows)
 
 
 def scatter(names: Sequence[str], values: Mapping[str, Any]) -> Plot:

@@ -1,5 +1,7 @@
-"""method"""
+"""A method: /method?id=representation.mae"""
+
 import streamlit as st
 
-st.title("method")
-st.write('hello')
+from lab.page import method_page
+
+method_page(st.query_params.get("id", ""))

@@ -1,5 +1,60 @@
-"""run"""
+"""A run: /run?id=20261122-171233-4f2a"""
+
 import streamlit as st
 
-st.title("run")
-st.write('hello')
+from engine.catalog import card
+from engine.folder import Plan
+from engine.params import KnobError
+from lab import warm
+from lab.parts.links import link
+from lab.parts.play import play
+from lab.parts.progress import ago, progress
+from lab.runs import find
+
+try:
+    run = find(st.query_params.get("id", ""))
+except ValueError as error:
+    st.error(f"{error}.")
+    link("runs", "All runs")
+    st.stop()
+
+plan: Plan = run.plan
+method = card(plan.method)
+with st.container(key="label", gap="xsmall"):
+    st.markdown(f":primary[Run {run.id}]")
+    st.title(plan.name or method.title, anchor=False)
+with st.container(horizontal=True, vertical_alignment="center"):
+    link("method", method.title, query={"id": plan.method})
+    st.markdown(f":gray[started {ago(plan.created)}]", width="content")
+
+tabs = st.tabs(["Course", "Look", "Settings", "Log"], on_change="rerun", key="part", bind="query-params")
+if tabs[0].open:
+    with tabs[0]:
+        progress(run.id)
+if tabs[1].open:
+    with tabs[1]:
+        if run.checkpoints():
+            play(plan.method, run.id)
+        else:
+            st.markdown("It has no checkpoint yet. The first is written after half a minute, or when it ends.")
+if tabs[2].open:
+    with tabs[2]:
+        st.dataframe(
+            {"knob": [*plan.values, *plan.setup], "value": [str(value) for value in (*plan.values.values(), *plan.setup.values())]},
+            hide_index=True, width=640,
+        )  # fmt: skip
+        if warm.is_warm():
+            from engine.bench import Setup
+            from engine.catalog import method as find_method
+            from engine.flags import command
+
+            try:
+                params, setup = find_method(plan.method).params.make(plan.values), Setup.make(plan.setup)
+                st.code(command(plan.method, params, setup), language="bash", wrap_lines=True)
+            except KnobError as error:
+                st.caption(f"This version of the method takes other knobs: {error}.")
+        st.caption(f"Its folder: {run.folder}")
+if tabs[3].open:
+    with tabs[3]:
+        lines = run.log_tail(200)
+        st.code("\n".join(lines) or "The log is empty.", language=None, wrap_lines=True, height=520)

@@ -1,0 +1,1 @@
+"""What must follow the hand: Streamlit components of a few lines, each over an `/api` route."""

@@ -1,0 +1,127 @@
+// Knobs of a lens and its answer. At most one request is under way; the last wish is always the one that is shown.
+const STATES = new WeakMap()
+
+export default function (component) {
+  const { data, parentElement, setStateValue } = component
+  const state = STATES.get(parentElement) ?? { shown: null, busy: false, wished: null, built: null, values: {} }
+  STATES.set(parentElement, state)
+  const root = parentElement.querySelector(".live")
+  const image = root.querySelector("img")
+  const says = root.querySelector(".says")
+
+  const ask = async () => {
+    const wish = JSON.stringify({ ...data.ask, knobs: state.values })
+    state.wished = wish
+    if (state.busy || wish === state.shown) return
+    state.busy = true
+    root.classList.add("busy")
+    try {
+      const started = performance.now()
+      const answer = await fetch("/api/lens", {
+        method: "POST", headers: { "Content-Type": "application/json" }, body: wish,
+      })
+      if (answer.ok) {
+        const old = image.src
+        image.src = URL.createObjectURL(await answer.blob())
+        if (old.startsWith("blob:")) URL.revokeObjectURL(old)
+        says.textContent = `live · ${Math.round(performance.now() - started)} ms`
+        root.classList.remove("wrong")
+      } else {
+        const told = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }))
+        says.textContent = told.error
+        root.classList.add("wrong")
+      }
+    } catch {
+      says.textContent = "the lab does not answer; is it still running?"
+      root.classList.add("wrong")
+    }
+    state.shown = wish
+    state.busy = false
+    root.classList.remove("busy")
+    if (state.wished !== wish) ask()
+  }
+
+  const change = (name, value, released) => {
+    state.values[name] = value
+    ask()
+    if (released) setStateValue("values", { ...state.values })
+  }
+
+  const identity = JSON.stringify([data.ask.target, data.ask.lens, data.knobs])
+  if (state.built !== identity) {
+    state.built = identity
+    state.values = { ...data.values }
+    const form = root.querySelector(".knobs")
+    form.replaceChildren(...data.knobs.map((knob) => field(knob, state.values[knob.name], change)))
+    image.src = data.stored || ""
+    says.textContent = data.stored ? "stored" : ""
+  }
+  ask()
+}
+
+function field(knob, value, change) {
+  const box = document.createElement("label")
+  box.title = knob.help
+  const head = box.appendChild(document.createElement("span"))
+  head.textContent = knob.label
+  const shown = head.appendChild(document.createElement("output"))
+  if (knob.options) {
+    if (knob.scale) {
+      const input = slider(0, knob.options.length - 1, 1, knob.options.indexOf(value))
+      const read = () => knob.options[Number(input.value)]
+      wire(input, shown, read, knob, change)
+      box.appendChild(input)
+    } else {
+      const input = box.appendChild(document.createElement("select"))
+      for (const option of knob.options) input.add(new Option(option, option, false, option === value))
+      input.onchange = () => change(knob.name, input.value, true)
+    }
+  } else if (knob.kind === "bool") {
+    const input = document.createElement("input")
+    input.type = "checkbox"
+    input.checked = value
+    input.onchange = () => change(knob.name, input.checked, true)
+    head.prepend(input)
+  } else if (knob.kind === "choices") {
+    const chips = box.appendChild(document.createElement("div"))
+    chips.className = "chips"
+    const chosen = new Set(value)
+    for (const choice of knob.choices) {
+      const chip = chips.appendChild(document.createElement("button"))
+      chip.type = "button"
+      chip.textContent = choice
+      chip.ariaPressed = chosen.has(choice)
+      chip.onclick = (event) => {
+        event.preventDefault()
+        chosen.has(choice) ? chosen.delete(choice) : chosen.add(choice)
+        chip.ariaPressed = chosen.has(choice)
+        change(knob.name, knob.choices.filter((one) => chosen.has(one)), true)
+      }
+    }
+  } else if (knob.step && knob.low !== null && knob.high !== null) {
+    const input = slider(knob.low, knob.high, knob.step, value)
+    wire(input, shown, () => Number(input.value), knob, change)
+    box.appendChild(input)
+  } else {
+    const input = box.appendChild(document.createElement("input"))
+    input.type = knob.step ? "number" : "text"
+    if (knob.step) input.step = knob.step
+    input.value = value
+    input.onchange = () => change(knob.name, knob.step ? Number(input.value) : input.value, true)
+  }
+  return box
+}
+
+function slider(low, high, step, value) {
+  const input = document.createElement("input")
+  Object.assign(input, { type: "range", min: low, max: high, step })
+  input.value = value
+  return input
+}
+
+function wire(input, shown, read, knob, change) {
+  const say = () => { shown.textContent = `${Number(read().toPrecision(6))}${knob.unit ? " " + knob.unit : ""}` }
+  input.oninput = () => { say(); change(knob.name, read(), false) }
+  input.onchange = () => { say(); change(knob.name, read(), true) }
+  say()
+}

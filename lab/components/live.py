@@ -1,0 +1,62 @@
+"""A lens under the hand: its knobs as sliders, its pictures following while they are dragged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from engine.params import Knob, Params
+from lab.forms import SLIDES, fine_step, ladder, plain, sentence
+
+HERE = Path(__file__).parent
+HTML = (
+    '<div class="live"><div class="knobs"></div><div><img alt="the answer of the lens"><p class="says"></p></div></div>'
+)
+
+_live = st.components.v2.component(
+    "visionarium_live",
+    html=HTML,
+    css=(HERE / "live.css").read_text(encoding="utf-8"),
+    js=(HERE / "live.js").read_text(encoding="utf-8"),
+)
+
+
+def live(ask: Mapping[str, Any], start: Params, *, stored: str = "", key: str) -> dict[str, Any]:
+    """Show a lens and return its knobs' values as they were last let go.
+
+    ask: the body of POST /api/lens without its knobs. start: the values at first. stored: the address of a picture to
+    show until the first answer.
+    """
+    knobs = type(start).knobs()
+    values = start.model_dump(mode="json")
+    data = {"ask": dict(ask), "knobs": [described(knob, values[knob.name]) for knob in knobs], "values": values,
+            "stored": stored}  # fmt: skip
+    result = _live(key=key, data=data, default={"values": values}, on_values_change=lambda: None)
+    return dict(result["values"] or values)
+
+
+def described(knob: Knob, value: Any) -> dict[str, Any]:
+    """A knob as the browser builds it: a slider where it has a range, steps of a scale where it moves by factors."""
+    told: dict[str, Any] = {
+        "name": knob.name, "kind": knob.kind, "label": knob.name.replace("_", " "), "help": helped(knob),
+        "unit": knob.unit, "choices": knob.choices, "low": knob.low, "high": knob.high,
+    }  # fmt: skip
+    whole = knob.kind == "int"
+    if knob.kind == "choice":
+        told["options"] = list(knob.choices)
+    elif knob.kind in ("int", "float") and knob.log and knob.low is not None and knob.high is not None:
+        told |= {"options": ladder(knob.low, knob.high, (value, knob.default), whole=whole), "scale": True}
+    elif knob.kind in ("int", "float"):
+        told["step"] = 1 if whole else fine_step(knob, value)
+        if whole and knob.low is not None and knob.high is not None and knob.high - knob.low > SLIDES:
+            told["low"] = None
+    return told
+
+
+def helped(knob: Knob) -> str:
+    """What a knob does, and the paper's value where it is another."""
+    told = sentence(knob.help)
+    return told if knob.paper in (None, knob.default) else f"{told} Paper: {plain(knob.paper)}."

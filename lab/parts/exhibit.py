@@ -1,0 +1,61 @@
+"""An exhibit on a page: its figures, the sentence a visitor should read, and the script that draws it again."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import streamlit as st
+from PIL import Image
+
+from engine.method import Exhibit
+from lab.components.scrub import scrub
+from lab.figures import Figure, Plot, Reel, Sheet, draw, jpeg
+from lab.redraw import script
+
+
+def is_dark() -> bool:
+    """Whether the page is dark now."""
+    return st.context.theme.type == "dark"
+
+
+def show(exhibits: Iterable[Exhibit], values: Mapping[str, Any], key: str) -> None:
+    """All exhibits for which there are values; the others say what is missing."""
+    for place, exhibit in enumerate(exhibits):
+        with st.container(key=f"exhibit-{key}-{place}", gap="xsmall"):
+            try:
+                figures = draw(exhibit, values, is_dark())
+            except ValueError as error:
+                st.caption(f"{exhibit.says} :gray[Not shown: {error}.]")
+                continue
+            grid = st.columns(min(3, len(figures)), gap="medium")
+            for number, figure in enumerate(figures):
+                with grid[number % len(grid)]:
+                    show_figure(figure, exhibit.says, f"{key}-{place}-{number}")
+            legend(exhibit, values, f"{key}-{place}")
+
+
+def show_figure(figure: Figure, says: str, key: str) -> None:
+    match figure:
+        case Image.Image():
+            st.image(jpeg(figure), alt=says)
+        case Plot():
+            st.vega_lite_chart(figure.rows, figure.spec, key=f"plot-{key}", alt=says)
+        case Reel():
+            frames = ["data:image/jpeg;base64," + base64.b64encode(jpeg(frame)).decode() for frame in figure.frames]
+            scrub([(str(i + 1), [frame]) for i, frame in enumerate(frames)], key=f"reel-{key}")
+        case Sheet():
+            st.dataframe(figure.columns, hide_index=True, alt=says)
+
+
+def legend(exhibit: Exhibit, values: Mapping[str, Any], key: str) -> None:
+    """The sentence under a figure, and the script beside it."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(exhibit.says, width="content")
+        st.download_button(
+            "Script", partial(script, exhibit, dict(values)), f"{type(exhibit).__name__.lower()}.py", "text/x-python",
+            key=f"script-{key}", type="tertiary", on_click="ignore", icon=":material/code:",
+            help="A Python file that draws this figure again, without the lab.",
+        )  # fmt: skip

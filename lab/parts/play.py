@@ -1,0 +1,208 @@
+"""Playing with a method: each lens on its stored answer at once, live as soon as a trained model is at hand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from inspect import isgeneratorfunction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from engine.method import Exhibit, Lens
+from engine.record import read_values
+from engine.showcase import folder, revive, slug
+from lab import api, warm
+from lab.components.live import live
+from lab.forms import form
+from lab.looking import MOST, Looker, pictures_in
+from lab.parts.exhibit import is_dark, show
+from lab.runs import all_runs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An answer that ships: of which lens, how to show it, with which knobs it was asked."""
+
+    name: str
+    says: str
+    exhibits: tuple[Exhibit, ...]
+    path: Path
+
+
+@st.cache_data(show_spinner=False)
+def stored_answers(id: str) -> list[Stored]:
+    """The answers that ship with a method, in the order of its lenses."""
+    found = []
+    for path in folder(id).glob("*.safetensors"):
+        note = read_values(path)[1] if path.stem != "checkpoint" else {}
+        if "exhibits" in note:
+            found.append((note["place"], Stored(note["lens"], note["says"], revive(note["exhibits"]), path)))
+    return [one for _, one in sorted(found, key=lambda pair: pair[0])]
+
+
+def play(id: str, target: str = "") -> None:
+    """The lenses of a method. target: the checkpoint to look through, instead of a choice of the method's own."""
+    stored = [] if target else stored_answers(id)
+    names = [one.name for one in stored] if stored or not warm.is_warm() else lens_names(id)
+    if not names:
+        nothing_yet(id)
+        return
+    chosen = names[0]
+    if len(names) > 1:
+        chosen = st.segmented_control(
+            "Lens",
+            names,
+            default=names[0],
+            required=True,
+            key="lens",
+            label_visibility="collapsed",
+            bind="query-params",
+        )
+    answer = next((one for one in stored if one.name == chosen), None)
+    model = target or chosen_model(id)
+    try:
+        looker = warm.ready(model) if model else None
+    except ValueError as error:
+        st.error(f"{error}.")
+        looker = None
+    if looker is not None:
+        look(looker, chosen, answer, model)
+    else:
+        if answer is not None:
+            st.markdown(f"{answer.says} :gray-badge[stored answer]")
+            show(answer.exhibits, read_values(answer.path)[0], f"stored-{slug(chosen)}")
+        if model:
+            wait_for(model)
+
+
+def lens_names(id: str) -> list[str]:
+    from engine.catalog import method
+
+    return [lens.name for lens in method(id).lenses]
+
+
+def nothing_yet(id: str) -> None:
+    """Nothing ships and nothing was trained."""
+    if not warm.is_warm():
+        wait_for("")
+        return
+    st.markdown(
+        "No trained model of this method ships yet. Train one (a demo takes about a minute), or build what ships:"
+    )
+    st.code(f"visionarium assets build {id}", language="bash")
+
+
+@st.fragment(run_every=0.7)
+def wait_for(target: str) -> None:
+    """Look again until the model is open, then draw the page anew."""
+    st.caption(":gray[The trained model is being opened; the page comes alive in a moment.]")
+    try:
+        there = warm.ready(target) is not None if target else warm.is_warm()
+    except ValueError:
+        there = True
+    if there:
+        st.rerun()
+
+
+def chosen_model(id: str) -> str:
+    """What to look through: the shipped demo, or one of this method's runs that has a checkpoint."""
+    runs = {run.id: run for run in all_runs() if run.plan.method == id and run.checkpoints()}
+    shipped = (folder(id) / "checkpoint.safetensors").exists()
+    options = [*([id] if shipped else []), *runs]
+    if not options:
+        return ""
+    if options == [id]:
+        return id
+
+    def named(option: str) -> str:
+        return "The shipped demo" if option == id else f"{runs[option].plan.name or 'run'} · {option}"
+
+    return st.selectbox("Model", options, format_func=named, key="model", bind="query-params", width=520)
+
+
+def look(looker: Looker, name: str, answer: Stored | None, target: str) -> None:
+    """A lens, live: its pictures, its knobs, its answer."""
+    try:
+        lens = looker.lens(name)
+    except ValueError as error:
+        st.error(f"{error}.")
+        return
+    st.markdown(f"{lens.says} :green-badge[live]")
+    brought = chosen_pictures(looker) if lens.takes == "images" else ""
+    if brought is None:
+        return
+    key = f"{slug(lens.name)}-{target}"
+    if all(api.is_picture(exhibit) for exhibit in lens.exhibits) and not isgeneratorfunction(lens.look):
+        ask = {"target": target, "lens": slug(lens.name), "images": brought, "seed": 0, "dark": is_dark()}
+        values = live(ask, lens.params.make({}), key=f"live-{key}")
+        for exhibit in lens.exhibits:
+            st.caption(exhibit.says)
+    else:
+        values = panel(looker, lens, brought, answer, key)
+    with st.expander("As a command"):
+        st.code(command(target, lens, values), language="bash", wrap_lines=True)
+
+
+def command(target: str, lens: Lens, values: Mapping[str, Any]) -> str:
+    """The command line that asks the same."""
+    usual = lens.params.make({}).model_dump(mode="json")
+    words = [
+        f"--{name.replace('_', '-')} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in values.items()
+        if value != usual[name]
+    ]
+    return " ".join(["visionarium look", target, slug(lens.name), *words, f"--out {slug(lens.name)}.png"])
+
+
+def panel(looker: Looker, lens: Lens, brought: str, answer: Stored | None, key: str) -> dict[str, Any]:
+    """Knobs beside an answer that is drawn on the page; one that takes long is asked for, and grows as it comes."""
+    left, right = st.columns([1, 3], gap="large")
+    long = isgeneratorfunction(lens.look)
+    with left:
+        params = form(lens.params, lens.params.make({}), slug(lens.name), columns=1, bind=True)
+        asked = not long or st.button("Look", type="primary", key=f"ask-{key}", disabled=params is None)
+        if long:
+            st.caption("It takes a while, and grows as it comes. Changing a knob stops it.")
+    with right:
+        place = st.empty()
+        if params is not None and asked:
+            images = api.brought(brought) if brought else None
+            for number, report in enumerate(looker.answers(lens, params, images)):
+                with place.container():
+                    show(lens.exhibits, report, f"{key}-{number}")
+        elif answer is not None:
+            with place.container():
+                st.markdown(":gray-badge[stored answer]")
+                show(answer.exhibits, read_values(answer.path)[0], f"stored-{slug(lens.name)}")
+    return {} if params is None else params.model_dump(mode="json")
+
+
+def chosen_pictures(looker: Looker) -> str | None:
+    """The pictures to look at, kept under the returned name; None while there are none."""
+    kinds = ["Shipped pictures", "Upload", "A folder here"]
+    kind = st.segmented_control("Pictures", kinds, default=kinds[0], required=True, label_visibility="collapsed")
+    try:
+        if kind == kinds[0]:
+            name = f"shipped-{looker.opened.id}-{looker.opened.path}"
+            return api.bring(name, looker.shipped())
+        if kind == kinds[1]:
+            files = st.file_uploader("Pictures from your computer", accept_multiple_files=True, key="upload")
+            given = [(file.name, file.getvalue()) for file in (files or [])[:MOST]]
+            told = "".join(hashlib.sha256(content).hexdigest() for _, content in given)
+            return keep(looker, looker.fitted(given), told) if given else None
+        path = st.text_input("Folder with pictures on this machine", placeholder="/data/pictures", key="folder")
+        return keep(looker, looker.fitted(pictures_in(path)), path) if path else None
+    except ValueError as error:
+        st.error(f"{error}.")
+        return None
+
+
+def keep(looker: Looker, images: Tensor, told: str) -> str:
+    """Keep pictures that somebody brought, named by what they are and by the model they were fitted to."""
+    return api.bring(hashlib.sha256(f"{told} {looker.opened.facts}".encode()).hexdigest(), images)

@@ -1,0 +1,89 @@
+"""Training a method: the form, the command that does the same, Start, and the run as it goes."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from engine.catalog import Card, method
+from engine.flags import command
+from engine.params import Params, Preset
+from engine.record import media, read_values, rows
+from engine.showcase import folder, revive
+from lab import runs, warm
+from lab.forms import form
+from lab.parts.exhibit import show
+from lab.parts.play import wait_for
+from lab.parts.progress import curves_of, progress
+
+
+def train(card: Card) -> None:
+    """The form and the run that was started here; before the first, the shipped demo's course."""
+    if not warm.is_warm():
+        wait_for("")
+    else:
+        start_form(card)
+    mine = st.session_state.get(f"started-{card.id}")
+    if mine is not None:
+        progress(mine)
+    else:
+        course(card.id)
+
+
+@st.fragment
+def start_form(card: Card) -> None:
+    """Knobs, preset and Start. The run is started once; the page then shows it."""
+    from engine.bench import Setup
+
+    found = method(card.id)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        presets: list[Preset] = ["demo", "paper", "tiny"]
+        preset = st.segmented_control(
+            "Preset", presets, default="demo", required=True, key=f"preset-{card.id}",
+            help="Demo: minutes on two cores. Paper: the published setting. Tiny: a few steps, to see that it runs.",
+        )  # fmt: skip
+        params = form(found.params, found.params.make({}, preset), f"{card.id}-{preset}", sources=sources())
+    with right:
+        name = st.text_input("Name of the run", key=f"name-{card.id}", placeholder="optional")
+        with st.expander("How it is carried out"):
+            setup = form(Setup, Setup(), f"setup-{card.id}", columns=1)
+        st.markdown("The same as a command:")
+        if params is not None and setup is not None:
+            st.code(command(card.id, params, setup, preset), language="bash", wrap_lines=True)
+        if st.button("Start training", type="primary", width="stretch", disabled=params is None or setup is None):
+            begin(card.id, params, setup, name)
+
+
+def begin(id: str, params: Params | None, setup: Params | None, name: str) -> None:
+    """Start the run, or say why not."""
+    if params is None or setup is None:
+        return
+    try:
+        st.session_state[f"started-{id}"] = runs.start(id, params, setup, name).id
+    except (ValueError, OSError) as error:
+        st.error(f"{error}.")
+        return
+    st.rerun()
+
+
+def sources() -> list[str]:
+    """Names that the knob `data` is offered."""
+    from engine.data import list_data
+
+    return [source.spec for source in list_data() if not any(word.isupper() for word in source.spec.split(":"))]
+
+
+def course(id: str) -> None:
+    """What the demo that ships did while it was trained."""
+    kept = folder(id) / "training"
+    if not (kept / "exhibits.json").exists():
+        return
+    st.subheader("The demo's course", anchor=False)
+    st.markdown("What the shipped demo showed while it was trained. :gray-badge[stored]")
+    exhibits = revive(json.loads((kept / "exhibits.json").read_text(encoding="utf-8")))
+    values = {}
+    for _, path in media(kept):
+        values |= read_values(path)[0]
+    show(exhibits, values | curves_of(rows(kept), exhibits), f"course-{id}")

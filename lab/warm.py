@@ -1,0 +1,97 @@
+"""Torch and trained models, made ready in the background so that no page waits for them."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import streamlit as st
+
+from engine import catalog
+from engine.showcase import folder
+from lab.home import ID
+from lab.looking import Looker
+from lab.runs import find
+
+_pool = ThreadPoolExecutor(1, "warm")
+_jobs: dict[tuple[str, str], Future[None]] = {}
+
+
+@cache
+def begin(delay: float = 1.5) -> None:
+    """Import torch and the methods once, in a thread, after `delay` seconds: the first page is on its way by then."""
+    timer = threading.Timer(delay, _importing)
+    timer.daemon = True
+    timer.start()
+
+
+@cache
+def _importing() -> Future[None]:
+    return _pool.submit(_import)
+
+
+def _import() -> None:
+    """Everything heavy in one thread: torchvision's modules need one another and do not bear two at a time."""
+    import timm  # noqa: F401
+    import torchvision  # noqa: F401
+
+    for id in catalog.ids():
+        with suppress(ImportError):  # its own page tells what is wrong with it
+            catalog.method(id)
+
+
+def is_warm() -> bool:
+    """Whether torch and the methods are imported; asking begins it. Nothing may use torch here before."""
+    return _importing().done()
+
+
+def ready(target: str) -> Looker | None:
+    """The opened model of a run, a checkpoint file or a method; None while it is being opened in the background.
+
+    ValueError when it cannot be opened.
+    """
+    if not is_warm():
+        return None
+    key = (target, stamp(target))
+    job = _jobs.get(key)
+    if job is None:
+        job = _jobs[key] = _pool.submit(_open, *key)
+    if not job.done():
+        return None
+    if job.exception() is not None:
+        _jobs.pop(key, None)
+        job.result()
+    return looker(*key)
+
+
+def stamp(target: str) -> str:
+    """Changes when there is another file to open under the same name."""
+    if ID.fullmatch(target):
+        kept = find(target).checkpoints()
+        return str(kept[-1][0]) if kept else ""
+    path = folder(target) / "checkpoint.safetensors" if target in catalog.ids() else Path(target)
+    return str(path.stat().st_mtime_ns) if path.exists() else ""
+
+
+def _open(target: str, stamp: str) -> None:
+    looker(target, stamp)
+
+
+def _release(gone: Looker) -> None:
+    """Give the device's memory back when a model leaves the cache."""
+    import torch
+
+    gone.model.cpu()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+@st.cache_resource(max_entries=3, on_release=_release, show_spinner=False)
+def looker(target: str, stamp: str) -> Looker:
+    """The opened model; three are kept. stamp: see `stamp`."""
+    from lab.checkpoints import open_model
+
+    return Looker(open_model(target))
