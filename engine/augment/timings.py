@@ -49,15 +49,15 @@ def table(
 ) -> list[Row]:  # fmt: skip
     """Time RandAugment (n 2, m 9) and SimCLR's view on `batch` colour images of each size.
 
-    RandAugment is given uint8, as published, and kornia's float, since it takes nothing else; the views are given float.
+    RandAugment is given uint8, as published, and kornia's float, since it takes nothing else; views are given float.
 
     device: None takes a GPU when there is one. batch: None is 256 on a GPU; on a CPU 64, and 8 above 64 pixels. In each
-    of the `rounds` (None: 20 on a GPU, 6 on a CPU) the libraries take turns, so that a slow moment hits all of them;
-    torchvision, being slow and steady, has half as many turns. All use one thread on a CPU.
+    of the `rounds` (None: 20 on a GPU, 12 on a CPU) the libraries take turns, so that a slow moment hits all of them;
+    torchvision, being slow and steady, sits out three of four. All use one thread on a CPU.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     on_cpu = device.type == "cpu"
-    rounds = (6 if on_cpu else 20) if rounds is None else rounds
+    rounds = (12 if on_cpu else 20) if rounds is None else rounds
     if rounds < 1 or (batch is not None and batch < 1):
         raise ValueError(f"batch, rounds: expected 1 or more, got {batch} and {rounds}")
     threads = torch.get_num_threads()
@@ -122,18 +122,21 @@ def _row(name: str, size: int, batch: int, device: torch.device, rounds: int, ri
     images = torch.nn.functional.interpolate(small, (size, size), mode="bilinear").to(device)
     eight_bit = (images * 255).to(torch.uint8)
     source = eight_bit if name == "RandAugment" else images
-    turns: dict[str, list[float]] = {"ours": [], "torchvision": [], "kornia": []}
-    for turn in range(rounds + 1):
-        taken = {"ours": _milliseconds(lambda: rivals.ours(source, generator), device)}
-        if turn % 2 == 0:
-            taken["torchvision"] = _milliseconds(lambda: [rivals.torchvision(image) for image in source], device)
-        if (theirs := rivals.kornia) is not None:
-            taken["kornia"] = _milliseconds(lambda: theirs(images), device)
-        if turn:  # the first is for warming up
-            for library, time_taken in taken.items():
-                turns[library].append(time_taken)
-    means = {library: sum(times) / len(times) for library, times in turns.items() if times}
-    return Row(name, size, batch, str(device), means["ours"], means["torchvision"], means.get("kornia"))
+    works: dict[str, Callable[[], object]] = {
+        "ours": lambda: rivals.ours(source, generator),
+        "torchvision": lambda: [rivals.torchvision(image) for image in source],
+    }
+    if (theirs := rivals.kornia) is not None:
+        works["kornia"] = lambda: theirs(images)
+    for work in works.values():
+        work()  # to warm up
+    times: dict[str, list[float]] = {library: [] for library in works}
+    for turn in range(rounds):
+        for library, work in works.items():
+            if library != "torchvision" or turn % 4 == 0:
+                times[library].append(_milliseconds(work, device))
+    mean = {library: sum(each) / len(each) for library, each in times.items()}
+    return Row(name, size, batch, str(device), mean["ours"], mean["torchvision"], mean.get("kornia"))
 
 
 def _milliseconds(work: Callable[[], object], device: torch.device) -> float:
