@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,15 +91,15 @@ def refusal(path: Path) -> str:
 
     try:
         found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"GLOBAL (\S+)", str(error))
+        what = f" ({asked[1]})" if asked else ""
         return (
-            f"{path} is refused: opening it would execute code that is stored in it. Where you trust it, load it there "
-            "and save only its tensors: torch.save(model.state_dict(), ...)"
+            f"{path} is refused: opening it would execute code that it names{what}. Where you trust it, "
+            "load it there and save only its tensors: torch.save(model.state_dict(), FILE)"
         )
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        return (
-            f"{path} cannot be read as a PyTorch file ({str(error).splitlines()[0][:120]}); copy or download it again"
-        )
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError):
+        return f"{path} cannot be read as a PyTorch file: it is damaged or something else; copy or download it again"
     tensors = sum(torch.is_tensor(value) for value in found.values()) if isinstance(found, dict) else 0
     return (
         f"{path} holds {tensors} tensors, but not which method they belong to or what pictures it takes; "

@@ -37,7 +37,8 @@ def build(given: argparse.Namespace) -> int:
 def check(given: argparse.Namespace) -> int:
     from engine import assets, showcase
 
-    faults = assets.faults()
+    faults = [f"{file} {fault}; {way_out}" for file, fault, way_out in assets.faults()]
+    faults += [f"{file} has no licence recorded; add its row to MANIFEST.json" for file in assets.strays()]
     faults += [f"nothing ships for {id}; build it: visionarium assets build {id}" for id in showcase.missing()]
     for fault in faults:
         print(fault)

@@ -43,7 +43,8 @@ def run(given: argparse.Namespace) -> int:
 
 def row(id: str, receipt: Receipt | None) -> dict[str, Any]:
     if receipt is None:
-        return {"method": id, "verdict": f"not measured yet: visionarium receipts {id} --measure"}
+        empty = dict.fromkeys(("figure", "arms", "baseline", "beaten", "CPU-s", "date"))
+        return {"method": id, **empty, "verdict": f"not measured yet: visionarium receipts {id} --measure"}
     arms = [f"{arm} {spread([one.figure for one in outcomes])}" for arm, outcomes in receipt.arms.items()]
     baseline = statistics.fmean(one.baseline for one in next(iter(receipt.arms.values())))
     return {
@@ -52,9 +53,9 @@ def row(id: str, receipt: Receipt | None) -> dict[str, Any]:
         "arms": " | ".join(arms),
         "baseline": f"{receipt.baseline} {baseline:.3g}",
         "beaten": receipt.beats_baseline,
-        "verdict": receipt.verdict,
         "CPU-s": round(receipt.seconds),
         "date": receipt.date,
+        "verdict": receipt.verdict,
     }
 
 

@@ -1,0 +1,201 @@
+"""The command line: exit codes, sentences, tables. Runs that train from here are marked slow."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from engine import catalog
+from engine.bench import Setup
+from engine.folder import write_state
+from engine.showcase import slug
+from lab import cli
+from lab.runs.run import plan
+
+
+@pytest.fixture(autouse=True)
+def only_the_toy(home, monkeypatch):
+    """The catalogue holds only the method of the tests, whatever else is installed."""
+    monkeypatch.setattr(catalog, "WINGS", dict.fromkeys(catalog.WINGS, ()))
+
+
+@pytest.fixture
+def call(capsys):
+    def run(*words):
+        try:
+            code = cli.main(words)
+        except SystemExit as stopped:
+            code = stopped.code
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def done():
+    run = plan("toy.patience", catalog.method("toy.patience").params.make({}), Setup(), "a name")
+    write_state(run.folder, "done", step=5, steps=5)
+    (run.folder / "metrics.jsonl").write_text('{"step": 5, "time": 0.5, "loss": 0.25}\n')
+    return run
+
+
+COMMANDS = [
+    (), ("app",), ("methods",), ("train",), ("runs",), ("runs", "list"), ("runs", "show"), ("runs", "cancel"),
+    ("runs", "pause"), ("runs", "resume"), ("runs", "delete"), ("look",), ("data",), ("data", "list"),
+    ("data", "check"), ("receipts",), ("assets",), ("assets", "build"), ("assets", "check"), ("bench",),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(call, words):
+    code, out, err = call(*words, "--help")
+    assert (code, err) == (0, "")
+    assert out.startswith("usage: visionarium")
+
+
+def test_help_lists_and_states_load_nothing_heavy(home):
+    code = "import sys; from lab.cli import main; main(['runs', 'list']); main(['methods', '--wing', 'video']); "
+    code += "print(sorted({'torch', 'tyro', 'streamlit', 'PIL', 'sklearn'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("train", "toy.patienc"), "did you mean toy.patience"),
+        (("train", "toy.patience", "--steps", "0"), "steps: 0 is out of range; allowed is 1 to 1000000"),
+        (("train", "toy.patience", "--lr", "much"), "could not convert string to float"),
+        (("train", "toy.patience", "--stepz", "3"), "--steps"),
+        (("train", "toy.patience", "--preset", "huge"), "choose tiny, demo, paper"),
+        (("train", "toy.patience", "--data", "garmets"), "use garments"),
+        (("train", "toy.patience", "--name", "two\nlines"), "printable"),
+        (("train",), "METHOD"),
+        (("runs", "show", "last"), "there is no run yet"),
+        (("runs", "cancel", "../.."), "is no run's id"),
+        (("runs", "resume", "20261122-171233-4f2a"), "there is no run 20261122-171233-4f2a"),
+        (("look", "toy.patience", "blend-in", "--out", "x.png"), "visionarium assets build toy.patience"),
+        (("look", "nothing", "blend-in", "--out", "x.png"), "is no run, no checkpoint file and no method"),
+        (("receipts", "--seeds", "0"), "allowed is 1 to 100"),
+        (("data", "check", "folder:nowhere"), "nowhere does not exist"),
+        (("app", "--port", "70000"), "--port 70000 cannot be"),
+        (("nonsense",), "nonsense"),
+    ],
+)
+def test_bad_input_gets_a_sentence_and_code_2_and_leaves_nothing(call, home, words, sentence):
+    code, out, err = call(*words)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert "Traceback" not in err
+    assert list((home / "runs").glob("*")) == []
+
+
+def test_no_space_is_told_before_a_run_is_planned(call, home, monkeypatch):
+    monkeypatch.setattr("lab.home.LEAST_FREE", 1 << 60)
+    code, _, err = call("train", "toy.patience")
+    assert code == 2
+    assert "MB are free in" in err
+    assert list((home / "runs").glob("*")) == []
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(call, done):
+    before = (done.folder / "run.json").read_bytes()
+    code, _, err = call("train", "toy.patience", "--out", str(done.folder))
+    assert code == 2
+    assert "already holds a run" in err
+    assert (done.folder / "run.json").read_bytes() == before
+
+
+def test_methods_as_json_has_all_that_a_program_needs(call):
+    code, out, _ = call("methods", "--json")
+    (row,) = json.loads(out)
+    assert code == 0
+    assert row == {
+        "id": "toy.patience",
+        "title": "Patience",
+        "wing": "toy",
+        "paper": {"authors": "The tests", "venue": "This checkout", "source": row["paper"]["source"]},
+        "idea": row["idea"],
+        "presets": ["tiny", "demo", "paper"],
+        "lenses": ["Blend in"],
+        "knobs": ["data", "steps", "batch", "lr", "wait", "fail_at", "hang_at"],
+    }
+    assert call("methods")[1].splitlines()[1].split()[:4] == ["toy.patience", "Patience", "This", "checkout"]
+
+
+def test_the_list_and_a_run_are_shown_to_people_and_programs(call, done):
+    _, out, _ = call("runs", "list", "--json")
+    assert json.loads(out)[0] | {"started": ""} == {
+        "id": done.id, "method": "toy.patience", "state": "done", "step": 5, "steps": 5, "started": "",
+        "name": "a name", "cause": "",
+    }  # fmt: skip
+    assert done.id in call("runs", "list")[1]
+    _, out, _ = call("runs", "show", "last", "--json")
+    assert json.loads(out)["numbers"] == {"loss": 0.25}
+    assert json.loads(out)["knobs"]["batch"] == 4
+    _, out, _ = call("runs", "show", str(done.folder))
+    assert "numbers     loss 0.25\n" in out
+
+
+def test_runs_are_refused_what_is_not_their_time_and_deleted_when_asked(call, done):
+    for verb in ("cancel", "pause", "resume"):
+        code, _, err = call("runs", verb, done.id)
+        assert code == 2
+        assert f"run {done.id} is done" in err
+    assert call("runs", "delete", done.id, "--yes")[:2] == (0, f"{done.id} deleted\n")
+    assert not done.folder.exists()
+
+
+def test_sources_are_listed_and_checked(call, tmp_path):
+    assert "garments" in {row["source"] for row in json.loads(call("data", "list", "--json")[1])}
+    (tmp_path / "set" / "cats").mkdir(parents=True)
+    (tmp_path / "set" / "cats" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    code, out, err = call("data", "check", f"folder:{tmp_path / 'set'}")
+    assert code == 1
+    assert "broken.png" in out
+    assert "faults that stop a run" in err
+    rows = json.loads(call("data", "check", f"folder:{tmp_path / 'set'}", "--json")[1])
+    assert any(row["stops"] and "broken.png" in row["where"] for row in rows)
+
+
+def test_receipts_without_a_measurement_say_how_to_measure(call):
+    code, out, _ = call("receipts")
+    assert code == 0
+    assert "visionarium receipts toy.patience --measure" in out
+    assert json.loads(call("receipts", "--json")[1]) == []
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(home):
+    line = f"{sys.executable} -m lab.cli data list | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_from_training_to_a_picture(call, tmp_path):
+    code, out, err = call("train", "toy.patience", "--steps", "4", "--name", "first")
+    assert code == 0, err
+    assert "done after 4 steps" in out
+    (run,) = json.loads(call("runs", "list", "--json")[1])
+    assert (run["state"], run["step"], run["name"]) == ("done", 4, "first")
+    hint = next(line for line in out.splitlines() if line.startswith("look: visionarium "))
+    words = hint.removeprefix("look: visionarium ").split()
+    assert words[:3] == ["look", run["id"], slug("Blend in")]
+    words[-1] = str(tmp_path / "look.png")
+    assert call(*words)[0] == 0
+    assert (tmp_path / "look.png").read_bytes().startswith(b"\x89PNG")
+    code, _, err = call("look", "last", "blend-in", "--images", __file__, "--out", str(tmp_path / "no.png"))
+    assert code == 2
+    assert "test_command_line.py" in err
+    assert not (tmp_path / "no.png").exists()
+
+
+@pytest.mark.slow
+def test_a_failing_run_ends_with_code_1_and_its_cause(call, tmp_path):
+    code, out, err = call("train", "toy.patience", "--fail-at", "2", "--out", str(tmp_path / "here"))
+    assert (code, out) == (1, "")
+    assert "failed after 0 steps: RuntimeError: this step was told to fail" in err
+    assert str(tmp_path / "here" / "log.txt") in err

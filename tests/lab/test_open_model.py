@@ -1,0 +1,119 @@
+"""Trained models are opened from whatever names them, and foreign files refused with the way out."""
+
+import pickle
+
+import pytest
+import torch
+
+from engine import catalog
+from engine.bench import Bench, Setup
+from engine.checkpoint import Checkpoint, write_checkpoint
+from engine.data.base import Facts
+from engine.folder import write_state
+from lab.checkpoints import open as opening
+from lab.checkpoints import open_model
+from lab.runs.run import plan
+
+FACTS = Facts(1, 28, ("a", "b"))
+
+
+@pytest.fixture
+def run(home):
+    run = plan("toy.patience", catalog.method("toy.patience").params.make({"lr": 0.5}), Setup())
+    write_state(run.folder, "done")
+    return run
+
+
+def save(path, step, weight, method="toy.patience"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_checkpoint(path, Checkpoint(method, {"lr": 0.5}, FACTS, step, {"weight": torch.full((1,), weight)}))
+    return path
+
+
+def steps(run, *given):
+    return [save(run.folder / "checkpoints" / f"{step:08d}.safetensors", step, float(step)) for step in given]
+
+
+def test_a_run_its_id_its_folder_its_file_and_a_method_open_to_the_same(run, monkeypatch, tmp_path):
+    *_, newest = steps(run, 3, 9)
+    save(tmp_path / "shipped" / "checkpoint.safetensors", 9, 9.0)
+    monkeypatch.setattr(opening, "shipped", lambda id: tmp_path / "shipped")
+    for target in (run, run.id, str(run.folder), run.folder, newest, str(newest), "toy.patience"):
+        opened = open_model(target)
+        assert (opened.id, opened.step, opened.facts, opened.params.lr) == ("toy.patience", 9, FACTS, 0.5)
+        assert opened.model.weight.item() == 9.0
+        assert not opened.model.training
+        assert opened.method is catalog.method("toy.patience")
+
+
+def test_a_torn_newest_checkpoint_gives_way_to_the_one_before(run):
+    _, newest = steps(run, 3, 9)
+    newest.write_bytes(newest.read_bytes()[:-3])
+    assert open_model(run).step == 3
+
+
+def test_a_run_without_a_checkpoint_says_how_it_stands(run):
+    with pytest.raises(ValueError, match="has no checkpoint yet; it is done"):
+        open_model(run)
+
+
+def test_half_precision_weights_open_in_full(tmp_path, home):
+    method = catalog.method("toy.patience")
+    model = method.build(method.params.make({}), FACTS)
+    half = {name: value.half() for name, value in model.state_dict().items()}
+    write_checkpoint(tmp_path / "half.safetensors", Checkpoint("toy.patience", {}, FACTS, 1, half))
+    assert open_model(tmp_path / "half.safetensors").model.weight.dtype == torch.float32
+
+
+class Bomb:
+    def __reduce__(self):
+        return (exec, ("import pathlib; pathlib.Path('exploded').touch()",))
+
+
+def test_a_file_with_code_in_it_is_refused_and_not_executed(tmp_path, home, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"weight": torch.zeros(1), "more": Bomb()}, "bomb.pt")
+    (tmp_path / "bomb.pkl").write_bytes(pickle.dumps(Bomb(), protocol=2))
+    for name in ("bomb.pt", "bomb.pkl"):
+        with pytest.raises(
+            ValueError, match=r"is refused: opening it would execute code .*exec\). .* save only its tensors"
+        ):
+            open_model(name)
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_plain_weights_of_others_are_refused_with_what_is_missing(tmp_path, home):
+    torch.save({"a": torch.zeros(1), "b": torch.zeros(2)}, tmp_path / "plain.pth")
+    with pytest.raises(ValueError, match="holds 2 tensors, but not which method"):
+        open_model(tmp_path / "plain.pth")
+
+
+def test_what_is_no_checkpoint_is_named(tmp_path, home):
+    (tmp_path / "text.safetensors").write_text("hello")
+    (tmp_path / "text.pt").write_text("hello")
+    with pytest.raises(ValueError, match="cannot be opened as a checkpoint"):
+        open_model(tmp_path / "text.safetensors")
+    (tmp_path / "empty.pt").touch()
+    for name in ("text.pt", "empty.pt"):
+        with pytest.raises(ValueError, match="cannot be read as a PyTorch file"):
+            open_model(tmp_path / name)
+    with pytest.raises(ValueError, match="is no run, no checkpoint file and no method"):
+        open_model("nix")
+    with pytest.raises(ValueError, match="there is no run 20261122-171233-4f2a"):
+        open_model("20261122-171233-4f2a")
+
+
+def test_weights_of_another_version_say_so(tmp_path, home):
+    path = tmp_path / "other.safetensors"
+    write_checkpoint(path, Checkpoint("toy.patience", {}, FACTS, 1, {"other": torch.zeros(1)}))
+    with pytest.raises(ValueError, match=r"is of another version of toy\.patience"):
+        open_model(path)
+
+
+def test_an_opened_model_answers_its_lens(run):
+    steps(run, 1)
+    opened = open_model(run)
+    lens = opened.method.lenses[0]
+    images = torch.zeros(2, 1, 28, 28)
+    (answer,) = lens.answers(opened.model, lens.params.make({"amount": 1.0}), images, Bench(Setup(device="cpu")))
+    assert torch.equal(answer["after"], torch.ones(2, 1, 28, 28))
