@@ -1,0 +1,1 @@
+"""Learning a class from one picture or a few."""
