@@ -1,0 +1,41 @@
+"""What a network says of a whole set, undisturbed, and how much of it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from engine.data.base import Batch
+from engine.metrics.classification import accuracy
+
+
+@torch.no_grad()
+def answers(net: nn.Module, batches: Iterable[Batch]) -> Tensor:
+    """The outputs of `net` on all images of `batches`, one row an image, in order and in float32.
+
+    The network answers in eval mode, without dropout and with its running statistics; its modes are put back after.
+    """
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    try:
+        return torch.cat([net(batch.images).float() for batch in batches])
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def accuracy_of(net: nn.Module, batches: Iterable[Batch]) -> Tensor:
+    """Share of the images of `batches` whose largest logit is their label's. A 0-d tensor, left on its device."""
+    labels: list[Tensor] = []
+
+    def kept() -> Iterable[Batch]:
+        for batch in batches:
+            if batch.labels is None:
+                raise ValueError("data: this source has no labels; choose one that has, e.g. garments")
+            labels.append(batch.labels)
+            yield batch
+
+    found = answers(net, kept()).argmax(dim=1)
+    return accuracy(found, torch.cat(labels))
