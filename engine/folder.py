@@ -8,6 +8,7 @@ live.lock    see engine.lock
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -27,6 +28,8 @@ State = Literal[
 Wish = Literal["cancel", "pause", "save", "sample"]
 EXIT = {"done": 0, "failed": 1, "paused": 3, "cancelled": 4}
 """Exit codes of a run's process by how it ended; 2 is for wrong arguments."""
+RESERVE = 64 << 10
+"""Bytes kept in the file `reserve` while a run computes."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,24 @@ def plan_run(folder: Path, method_id: str, params: Params, setup: Params, name: 
 
 
 def write_state(folder: Path, state: State, **more: Any) -> None:
-    """Replace state.json; keys that are not given keep their value."""
-    kept = read_state(folder)
-    replace_file(folder / "state.json", json.dumps(kept | more | {"state": state, "changed": time.time()}).encode())
+    """Replace state.json; keys that are not given keep their value. An ending is told even when the disk is full."""
+    told = read_state(folder) | more | {"state": state, "changed": time.time()}
+    try:
+        replace_file(folder / "state.json", json.dumps(told).encode())
+    except OSError as error:
+        if state not in EXIT or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        free_reserve(folder)
+        replace_file(folder / "state.json", json.dumps(told).encode())
+
+
+def keep_reserve(folder: Path) -> None:
+    """Set some room aside so that the end of the run can be told on a full disk. OSError when it is full already."""
+    (folder / "reserve").write_bytes(bytes(RESERVE))
+
+
+def free_reserve(folder: Path) -> None:
+    (folder / "reserve").unlink(missing_ok=True)
 
 
 def read_state(folder: Path) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.folder import Plan, State, granted, wishes, write_state
+from engine.folder import Plan, State, free_reserve, granted, keep_reserve, wishes, write_state
 from engine.lock import RUN, Lock
 from engine.record import Record, checkpoints, rows
 
@@ -36,15 +36,19 @@ def run(folder: Path, watch: Callable[[int, Report], None] | None = None) -> Sta
     with Lock(folder / "live.lock", RUN):
         write_state(folder, "starting", pid=os.getpid(), cause=None, hint=None)
         try:
+            keep_reserve(folder)
             return _train(folder, plan, watch)
         except KeyboardInterrupt:
             write_state(folder, "cancelled", cause="stopped by the keyboard, without saving")
             return "cancelled"
         except Exception as error:
-            traceback.print_exc()
             cause, hint = explain(error)
             write_state(folder, "failed", cause=cause, hint=hint)
+            with suppress(OSError):  # the log may be on a full disk
+                traceback.print_exc()
             return "failed"
+        finally:
+            free_reserve(folder)
 
 
 def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None) -> State:

@@ -11,7 +11,6 @@ engine's exit code.
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import signal
 import subprocess
@@ -20,9 +19,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from engine.folder import EXIT, Plan, State, granted, read_state, wish, wishes, write_state
+from engine.folder import EXIT, Plan, State, free_reserve, granted, read_state, wish, wishes, write_state
 from engine.lock import SUPERVISOR, Lock, holder
 from lab.runs.executors import environment
 from lab.runs.line import Slot, Ticket
@@ -30,8 +28,6 @@ from lab.runs.state import ENDED
 
 POLL, TERM_AFTER, KILL_AFTER = 0.1, 10.0, 30.0
 """Seconds between two looks; from a wish to SIGTERM; from a wish to SIGKILL."""
-RESERVE = 64 << 10
-"""Bytes kept aside so that the end of a run can be told on a full disk."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -92,12 +88,11 @@ def supervise(folder: Path) -> State:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: wish(folder, "cancel"))
-    (folder / "reserve").write_bytes(bytes(RESERVE))
     write_state(folder, "queued", cause=None, hint=None)
     slot = _wait_in_line(folder)
     if slot is None:
         ended = _wished(folder) or "cancelled"
-        tell(folder, ended)
+        write_state(folder, ended)
     else:
         write_state(folder, "starting")
         kills = out_of_memory_kills()
@@ -107,7 +102,7 @@ def supervise(folder: Path) -> State:
         slot.lock.release()
     granted(folder, "cancel")
     granted(folder, "pause")
-    (folder / "reserve").unlink(missing_ok=True)
+    free_reserve(folder)
     return ended
 
 
@@ -176,7 +171,7 @@ def _conclude(folder: Path, code: int, sent: str, memory: bool) -> State:
         return told
     if ended := _wished(folder):
         late = f"it did not answer and was ended by SIGKILL after {KILL_AFTER:.0f} s; its last checkpoint is whole"
-        tell(folder, ended, cause=late if sent == "SIGKILL" else None)
+        write_state(folder, ended, cause=late if sent == "SIGKILL" else None)
         return ended
     if code == -signal.SIGKILL and memory:
         cause, hint = "killed: out of memory", "Not enough memory: lower batch or size, then resume."
@@ -184,19 +179,8 @@ def _conclude(folder: Path, code: int, sent: str, memory: bool) -> State:
         cause, hint = f"killed by {signal.Signals(-code).name}", "Resume goes on from its last checkpoint."
     else:
         cause, hint = last_line(folder) or f"ended with code {code}", ""
-    tell(folder, "failed", cause=cause, hint=hint)
+    write_state(folder, "failed", cause=cause, hint=hint)
     return "failed"
-
-
-def tell(folder: Path, state: State, **more: Any) -> None:
-    """Write how it ended, out of the reserve when the disk is full."""
-    try:
-        write_state(folder, state, **more)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        (folder / "reserve").unlink(missing_ok=True)
-        write_state(folder, state, **more)
 
 
 def last_line(folder: Path) -> str:

@@ -10,7 +10,7 @@ from patience_runs import home  # noqa: F401 - a fixture
 
 from engine import catalog, record
 from engine.bench import Setup
-from engine.folder import plan_run, read_state, wish, wishes
+from engine.folder import keep_reserve, plan_run, read_state, wish, wishes, write_state
 from engine.record import checkpoints, media, rows
 from engine.run import explain, run
 
@@ -120,6 +120,23 @@ def test_a_full_disk_fails_with_a_sentence_and_the_last_checkpoint_whole(planned
     assert [path.read_bytes() for _, path in checkpoints(folder)] == [kept]
     assert run(folder) == "done"
     assert losses(folder) == losses_of_a_whole_run(planned, steps=6)
+
+
+def test_an_ending_is_told_out_of_the_reserve_when_the_disk_is_full(planned, monkeypatch):
+    folder = planned()
+
+    def full_but_for_the_reserve(path, content):
+        if (folder / "reserve").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        path.write_bytes(content)
+
+    keep_reserve(folder)
+    monkeypatch.setattr("engine.folder.replace_file", full_but_for_the_reserve)
+    with pytest.raises(OSError, match="No space left"):
+        write_state(folder, "running")
+    assert (folder / "reserve").exists(), "news that can wait does not use it up"
+    write_state(folder, "failed", cause="told")
+    assert read_state(folder)["cause"] == "told"
 
 
 def test_a_torn_checkpoint_is_named_and_the_earlier_one_is_used(planned, capsys):

@@ -1,6 +1,5 @@
 """The supervisor's parts on processes that cost nothing. Whole runs are killed in tests/faults."""
 
-import errno
 import os
 import subprocess
 import sys
@@ -102,19 +101,6 @@ def test_what_the_run_told_is_not_told_over(folder):
     wish(folder, "cancel")
     assert supervisor._conclude(folder, 1, "", False) == "failed"
     assert read_state(folder)["cause"] == "its own"
-
-
-def test_the_end_is_told_out_of_the_reserve_when_the_disk_is_full(folder, monkeypatch):
-    (folder / "reserve").write_bytes(bytes(10))
-
-    def full(path, state, **more):
-        if (folder / "reserve").exists():
-            raise OSError(errno.ENOSPC, "full")
-        write_state(path, state, **more)
-
-    monkeypatch.setattr(supervisor, "write_state", full)
-    supervisor.tell(folder, "failed", cause="told")
-    assert read_state(folder)["cause"] == "told"
 
 
 def test_a_folder_that_is_no_run_is_refused_with_a_sentence(tmp_path, capsys):

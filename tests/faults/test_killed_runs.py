@@ -1,0 +1,181 @@
+"""Whole runs, with their real processes, killed at every place. Nothing is lost, and what is shown is true."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from patience_runs import computes, ends, kill, losses, until
+
+from engine.folder import read_state, wish
+from engine.lock import holder
+from lab.runs import all_runs, find
+from lab.runs.executors import attached
+
+pytestmark = pytest.mark.faults
+SLOW = {"steps": 100_000, "wait": 0.02}
+
+
+def gone(pid):
+    """Whether the process has ended; a zombie, which only waits for its parent, has."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.fixture
+def whole():
+    """The losses of the toy's first steps, run without any accident."""
+    from patience import Patience, PatienceParams, train
+
+    from engine.bench import Bench, Setup
+    from engine.method import Method, drive
+
+    def run(steps):
+        params = PatienceParams.make({"steps": steps})
+        bench = Bench(Setup(device="cpu"))
+        method = Method(PatienceParams, Patience, train, (), (), None)
+        model = Patience(params, bench.facts(params))
+        return [float(report["loss"]) for report in drive(method, model, params, bench)]
+
+    return run
+
+
+STARTER = """
+import sys, time
+from engine.bench import Setup
+from engine.catalog import method
+from lab import runs
+run = runs.start("toy.patience", method("toy.patience").params.make({"steps": 40, "wait": 0.05}), Setup(device="cpu"))
+print(run.id, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_killed_starter_changes_nothing_and_two_starters_share_a_home(home, whole):
+    starters = [
+        subprocess.Popen(
+            [sys.executable, "-c", STARTER], stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    ids = [starter.stdout.readline().strip() for starter in starters]
+    for starter in starters:
+        os.killpg(starter.pid, signal.SIGKILL)
+        starter.communicate()
+    assert [run.id for run in all_runs()] == sorted(ids, reverse=True)
+    for id in ids:
+        assert ends(find(id)) == "done"
+        assert losses(find(id)) == pytest.approx(whole(40))
+
+
+def test_a_cancel_is_acknowledged_at_once_and_never_shown_as_done_while_the_process_lives(begin):
+    run = begin(**SLOW)
+    pid = computes(run)
+    run.cancel()
+    asked = time.monotonic()
+    assert run.state == "cancelling"
+    assert time.monotonic() - asked < 1
+    seen = {"cancelling"}
+    while (state := run.state) == "cancelling":
+        time.sleep(0.002)
+    seen.add(state)
+    assert gone(pid), "it was shown as cancelled while its process lived"
+    assert holder(run.folder / "live.lock") is None
+    assert seen == {"cancelling", "cancelled"}
+    step = read_state(run.folder)["step"]
+    assert [kept for kept, _ in run.checkpoints()] == [step]
+    assert len(losses(run)) == step
+
+
+def test_a_killed_run_fails_with_its_cause_and_goes_on_from_its_checkpoint(begin, whole):
+    run = begin(steps=60, wait=0.05)
+    pid = computes(run)
+    run.save_now()
+    until(lambda: run.checkpoints())
+    kill(pid)
+    assert ends(run) == "failed"
+    assert run.cause == "killed by SIGKILL"
+    assert run.hint == "Resume goes on from its last checkpoint."
+    run.resume()
+    assert ends(run) == "done"
+    assert losses(run) == pytest.approx(whole(60))
+
+
+def test_a_killed_supervisor_lets_the_run_save_itself_and_leave(begin, whole):
+    run = begin(steps=60, wait=0.05)
+    pid = computes(run)
+    supervisor = holder(run.folder / "live.lock")
+    assert supervisor != pid
+    kill(supervisor)
+    states = set()
+    while not gone(pid):
+        states.add(run.state)
+        time.sleep(0.005)
+    assert states <= {"running", "cancelling"}, "it was shown as ended while its process lived"
+    assert run.state == "cancelled"
+    assert run.cause == "stopped by SIGTERM; its work is saved"
+    run.resume()
+    assert ends(run) == "done"
+    assert losses(run) == pytest.approx(whole(60))
+
+
+def test_supervisor_and_run_killed_together_are_lost_and_found(begin, whole):
+    run = begin(steps=60, wait=0.05)
+    pid = computes(run)
+    run.save_now()
+    until(lambda: run.checkpoints())
+    supervisor = holder(run.folder / "live.lock")
+    os.kill(supervisor, signal.SIGSTOP)  # so that it cannot tell what it sees
+    kill(pid)
+    kill(supervisor)
+    assert until(lambda: run.state == "lost")
+    assert "without a word" in run.cause
+    before = run.checkpoints()[-1][1].read_bytes()
+    run.resume()
+    assert run.live
+    with pytest.raises(ValueError, match="there is nothing to resume"):
+        run.resume()
+    assert ends(run) == "done"
+    assert losses(run) == pytest.approx(whole(60))
+    assert before
+
+
+def test_the_line_goes_by_planning_past_the_cancelled_and_the_killed(begin):
+    first = begin(**SLOW)
+    computes(first)
+    cancelled, killed, last, paused = begin(steps=2), begin(steps=2), begin(steps=2), begin(steps=2)
+    assert [run.state for run in (cancelled, killed, last, paused)] == ["queued"] * 4
+    since = time.monotonic()
+    cancelled.cancel()
+    paused.pause()
+    until(lambda: cancelled.state == "cancelled" and paused.state == "paused")
+    assert time.monotonic() - since < 5
+    kill(holder(killed.folder / "live.lock"))
+    until(lambda: killed.state == "lost")
+    assert (first.state, last.state) == ("running", "queued")
+    first.cancel()
+    assert ends(first) == "cancelled"
+    assert ends(last) == "done"
+    assert read_state(last.folder)["changed"] > read_state(first.folder)["changed"]
+    assert [run.series() for run in (cancelled, killed, paused)] == [[], [], []]
+    assert (cancelled.state, killed.state, paused.state) == ("cancelled", "lost", "paused")
+
+
+def test_a_second_supervisor_of_a_live_run_is_refused(begin, capfd):
+    run = begin(**SLOW)
+    pid = computes(run)
+    assert attached(run.folder).wait() == 2
+    assert "in use by process" in capfd.readouterr().err
+    engine = subprocess.run(
+        [sys.executable, "-m", "engine", "--resume", run.folder], capture_output=True, text=True, check=False
+    )
+    assert engine.returncode == 2
+    assert "is in use by process" in engine.stderr
+    assert read_state(run.folder)["pid"] == pid
+    wish(run.folder, "cancel")
+    assert ends(run) == "cancelled"
