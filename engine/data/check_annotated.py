@@ -37,7 +37,9 @@ def check_coco(path: Path) -> list[Fault]:
         faults += image_sizes(found.images, seen[split])
         if found.outlines:
             reader = Reader(found.images, Facts(3, 8), outlines=True)
-            faults += [fault for fault in parallel(partial(outline_fault, reader), found.images) if fault]
+            real = {each.path: each.size for each in seen[split]}
+            good = [image for image in found.images if real.get(image.file) == (image.width, image.height)]
+            faults += [fault for fault in parallel(partial(outline_fault, reader), good) if fault]
     return faults + seen_faults(seen, path)
 
 

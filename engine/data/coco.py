@@ -164,15 +164,13 @@ def _thing(
 ) -> tuple[Any, float, Thing]:
     """(image id, area, thing) of one annotation."""
     if not isinstance(annotation, dict):
-        raise Wrong("bad-annotation", f"it is {annotation!r}, not a record", "export the file again")
+        raise Wrong("bad-annotation", f"is {annotation!r}, not a record", "export the file again")
     key, category, box = (annotation.get(name) for name in ("image_id", "category_id", "bbox"))
     if not isinstance(key, str | int) or key not in images:
         raise Wrong("bad-annotation", f"its image_id {key!r} is no image of the file", "remove it, or add the image")
     if not isinstance(category, int) or category not in labels:
         raise Wrong("unknown-category", f"its category_id {category!r} is none of the categories", "add the category")
-    if not (
-        isinstance(box, list) and len(box) == 4 and all(isinstance(v, int | float) and math.isfinite(v) for v in box)
-    ):
+    if not _numbers(box) or len(box) != 4:
         raise Wrong("bad-annotation", f"its bbox is {box!r}", "give x, y, width and height in pixels")
     x, y, width, height = box
     if width <= 0 or height <= 0:
@@ -203,7 +201,7 @@ def _check_outline(outline: Any, height: int, width: int) -> None:
         return
     for polygon in outline if isinstance(outline, list) else [None]:
         if not _numbers(polygon) or len(polygon) < 6 or len(polygon) % 2:
-            raise Wrong("bad-annotation", "it has a polygon of fewer than three corners", "remove the polygon")
+            raise Wrong("bad-annotation", "has a polygon of fewer than three corners", "remove the polygon")
 
 
 def _numbers(values: Any) -> TypeGuard[list[float]]:

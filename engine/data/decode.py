@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from engine.data.base import Facts
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 64 * 10**6
@@ -217,4 +217,4 @@ def _stranger(data: bytes) -> str:
     for start, what in STRANGERS.items():
         if data[:64].lstrip().lower().startswith(start.lower()):
             return f"is not a picture but {what}"
-    return f"is not a picture that can be read; allowed are {', '.join(FORMATS[:-1])}"
+    return f"is not a picture that can be read; allowed are {', '.join(FORMATS)}"

@@ -78,7 +78,7 @@ def paired(root: Path) -> tuple[list[tuple[Path, Path]], list[Fault]]:
     images, masks = (next((folders[n] for n in names if n in folders), None) for names in (IMAGES, MASKS))
     if images is None or masks is None:
         lacks = "images" if images is None else "masks"
-        return [], [Fault("missing", str(root), f"it has no folder {lacks}", "put images/ and masks/ into it")]
+        return [], [Fault("missing", str(root), f"has no folder {lacks}", "put images/ and masks/ into it")]
     by_name = {path.relative_to(images).with_suffix(""): path for path in pictures(images)}
     masks_by_name = {path.relative_to(masks).with_suffix(""): path for path in pictures(masks)}
     faults = [

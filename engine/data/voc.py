@@ -86,7 +86,7 @@ def read(root: Path) -> tuple[list[Named], list[Fault]]:
     folder = root / "Annotations" if (root / "Annotations").is_dir() else root
     files = sorted(folder.glob("*.xml"))
     if not files:
-        return [], [Fault("missing", str(folder), "it holds no xml files", "give the folder that holds Annotations")]
+        return [], [Fault("missing", str(folder), "holds no xml files", "give the folder that holds Annotations")]
     records: list[Named] = []
     faults: list[Fault] = []
     for record, found in parallel(_read_one, files):
@@ -99,10 +99,10 @@ def _read_one(path: Path) -> tuple[Named | None, list[Fault]]:
     try:
         tree = ElementTree.parse(path).getroot()
     except (ElementTree.ParseError, OSError, ValueError) as error:
-        return None, [Fault("bad-annotation", str(path), f"it is not xml ({error})", "export it again")]
+        return None, [Fault("bad-annotation", str(path), f"is not xml ({error})", "export it again")]
     width, height = (_number(tree, f"size/{side}") for side in ("width", "height"))
     if not width or not height or min(width, height) < 1:
-        return None, [Fault("bad-annotation", str(path), "it lacks the size of its image", "export it again")]
+        return None, [Fault("bad-annotation", str(path), "lacks the size of its image", "export it again")]
     image = _image(path, tree.findtext("filename") or "")
     if image is None:
         return None, [Fault("missing-image", str(path), "its image does not exist", "put it into JPEGImages")]
@@ -112,7 +112,7 @@ def _read_one(path: Path) -> tuple[Named | None, list[Fault]]:
         name = (thing.findtext("name") or "").strip()
         corners = [_number(thing, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")]
         if not name or None in corners:
-            faults.append(Fault("bad-annotation", where, "it lacks its name or a corner", "export it again"))
+            faults.append(Fault("bad-annotation", where, "lacks its name or a corner", "export it again"))
             continue
         x1, y1, x2, y2 = (corner or 0.0 for corner in corners)
         box = inside((x1 - 1, y1 - 1, x2, y2), int(height), int(width))
