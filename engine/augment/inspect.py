@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -47,10 +48,14 @@ def contact_sheet(image: Tensor, scale: Scale = "torchvision", sign: int = 1) ->
 
 def verdict(change: Sequence[float]) -> str:
     """Whether an effect, given at M = 0, 1, ..., grows with M: "grows with M", or what it does instead."""
-    most = max(change)
-    fall = max(max(change[: m + 1]) - value for m, value in enumerate(change))
-    if most == 0:
+    if max(change) == 0:
         return "does nothing"
-    if fall <= TOLERATED * most:
+    tolerated = TOLERATED * max(change)
+    if _fall(change) <= tolerated:
         return "grows with M"
-    return "RUNS BACKWARDS" if change[-1] < change[0] else "DOES NOT GROW STEADILY"
+    return "RUNS BACKWARDS" if _fall(change[::-1]) <= tolerated else "FALLS AND RISES"
+
+
+def _fall(values: Sequence[float]) -> float:
+    """By how much a value is at most below an earlier one."""
+    return max(before - after for before, after in zip(accumulate(values, max), values, strict=True))

@@ -11,19 +11,18 @@ from torch import Tensor
 from engine.data.base import Batch, Dataset, Facts, Memory
 
 
-def labels_of(dataset: Dataset, chunk: int = 256) -> Tensor:
-    """The labels (N,) of a whole set, on the CPU; every image is read where the set is not in memory.
-
-    ValueError when the set has none.
-    """
-    if isinstance(dataset, Memory):
-        labels = [dataset.rows.labels]
-    else:
-        labels = [dataset.batch(rows).labels for rows in torch.arange(len(dataset)).split(chunk)]
-    known = [each.cpu() for each in labels if each is not None]
-    if len(known) < len(labels):
+def labels_in(batch: Batch) -> Tensor:
+    """The labels (B,) of a batch; ValueError when its source has none."""
+    if batch.labels is None:
         raise ValueError("data: this source has no labels; choose one that has, e.g. garments or a folder of classes")
-    return torch.cat(known)
+    return batch.labels
+
+
+def labels_of(dataset: Dataset, chunk: int = 256) -> Tensor:
+    """The labels (N,) of a whole set, on the CPU; every image is read where the set is not in memory."""
+    if isinstance(dataset, Memory):
+        return labels_in(dataset.rows).cpu()
+    return torch.cat([labels_in(dataset.batch(rows)).cpu() for rows in torch.arange(len(dataset)).split(chunk)])
 
 
 def balanced(labels: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.data.base import Batch
+from engine.data.subset import labels_in
 from engine.metrics.classification import accuracy
 
 
@@ -32,9 +33,7 @@ def accuracy_of(net: nn.Module, batches: Iterable[Batch]) -> Tensor:
 
     def kept() -> Iterable[Batch]:
         for batch in batches:
-            if batch.labels is None:
-                raise ValueError("data: this source has no labels; choose one that has, e.g. garments")
-            labels.append(batch.labels)
+            labels.append(labels_in(batch))
             yield batch
 
     found = answers(net, kept()).argmax(dim=1)

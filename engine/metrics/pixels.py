@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.data.base import Batch
+from engine.data.subset import labels_in
 from engine.metrics.classification import accuracy
 from engine.metrics.readers import knn_scores
 
@@ -30,8 +31,6 @@ def _thumbnails(batches: Iterable[Batch]) -> tuple[Tensor, Tensor]:
     """Pixels (N, C * 28 * 28) and labels (N,)."""
     pixels, labels = [], []
     for batch in batches:
-        if batch.labels is None:
-            raise ValueError("data: this source has no labels; choose one that has, e.g. garments")
         pixels.append(F.adaptive_avg_pool2d(batch.images, SIDE).flatten(1))
-        labels.append(batch.labels)
+        labels.append(labels_in(batch))
     return torch.cat(pixels), torch.cat(labels)

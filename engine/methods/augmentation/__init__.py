@@ -1,0 +1,1 @@
+"""Augmentation: teaching a network what does not change the answer."""
