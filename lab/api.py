@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from engine import catalog
 from engine.assets import ROOT
 from engine.record import read_values
 from lab import warm
@@ -58,6 +57,8 @@ async def lens(request: Request) -> Response:
 def answer(asked: dict[str, Any]) -> Response:
     """Ask the lens and draw what it answers."""
     started = time.perf_counter()
+    if not warm.is_warm():
+        raise ValueError("torch is still being loaded; try again in a moment")
     looker = warm.looker(asked["target"], warm.stamp(asked["target"]))
     lens = looker.lens(asked["lens"])
     images = brought(asked["images"]) if lens.takes == "images" else None
@@ -75,7 +76,7 @@ def figure(request: Request) -> Response:
     try:
         run = find(request.path_params["id"])
         path = dict(run.media())[request.path_params["step"]]
-        exhibit = catalog.method(run.plan.method).exhibits[request.path_params["place"]]
+        exhibit = warm.exhibits(run.plan.method)[request.path_params["place"]]
         dark = request.query_params.get("dark") == "1"
         drawn = [raster(one, dark) for one in draw(exhibit, read_values(path)[0], dark)]
     except (ValueError, KeyError, IndexError, OSError) as error:

@@ -59,7 +59,7 @@ def label(knob: Knob) -> str:
 
 def plain(value: Any) -> str:
     """A knob's value in a few characters."""
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return ", ".join(value)
     if isinstance(value, float):
         return f"{value:g}"

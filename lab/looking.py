@@ -51,7 +51,7 @@ class Looker:
             return pictures(Bench(self.setup, sets=self._sets), self.opened.params, count)
 
     def fitted(self, files: Sequence[tuple[str, bytes] | Path]) -> Tensor:
-        """Pictures (N, C, size, size) in [0, 1] as the model takes them; ImageError names a file that cannot be used."""
+        """Pictures (N, C, size, size) in [0, 1], fitted to the model; ImageError names a file that cannot be used."""
         import torch
 
         from engine.data.decode import decode, fit
@@ -61,7 +61,7 @@ class Looker:
         return torch.stack([fit(picture, facts) for picture in read]).float().div(255)
 
     def answers(self, lens: Lens, params: Params, images: Tensor | None, seed: int = 0) -> Iterator[dict[str, Any]]:
-        """The lens's reports as arrays, ever fuller; the same for the same seed. Closing the iterator frees the model."""
+        """The lens's reports as arrays, ever fuller; the same for the same seed. The model is taken until the end."""
         import torch
 
         from engine.bench import Bench

@@ -20,10 +20,11 @@ POINTS, THUMBNAILS, BINS = 400, 1000, 30
 
 @dataclass(frozen=True)
 class Plot:
-    """A Vega-Lite `spec` without its data, and the `rows` it draws: column -> values."""
+    """A Vega-Lite `spec` without its data; its `rows`: column -> values; its width in pixels, 0 for all there is."""
 
     spec: dict[str, Any]
     rows: dict[str, list[Any]]
+    width: int = 0
 
     def whole(self, dark: bool = False) -> dict[str, Any]:
         """The specification with its data and a style of its own, for drawing outside the page."""
@@ -33,7 +34,8 @@ class Plot:
         return self.spec | {
             "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
             "data": {"values": values},
-            "width": 720,
+            "width": self.width or 720,
+            "autosize": {"type": "fit", "contains": "padding"},
             "background": paper,
             "config": {
                 "font": "IBM Plex Sans", "view": {"stroke": None}, "legend": text,
@@ -115,14 +117,15 @@ def matrix(name: str, values: Mapping[str, Any]) -> Plot:
     }
     tooltip = [{"field": "row"}, {"field": "column"}, {"field": "value", "format": ".4g"}]
     shade = {"field": "value", "type": "quantitative", "scale": {"range": list(HEAT_CODES)}, "legend": None}
-    layers: list[dict[str, Any]] = [{"mark": "rect", "encoding": {"color": shade, "tooltip": tooltip}}]
+    cell = {"type": "rect", "width": {"band": 1.04}, "height": {"band": 1.04}}
+    layers: list[dict[str, Any]] = [{"mark": cell, "encoding": {"color": shade, "tooltip": tooltip}}]
     if not many:
         ink = {"condition": {"test": f"datum.value > {middle}", "value": "#1d1c1a"}, "value": "white"}
         whole = bool(np.all(np.round(table) == table))
         number = {"field": "value", "type": "quantitative", "format": "d" if whole else ".2f"}
         layers.append({"mark": {"type": "text", "fontSize": 13}, "encoding": {"text": number, "color": ink}})
-    height = 320 if many else max(120, min(420, 34 * len(down)))
-    return Plot({"title": words(name), "height": height, "encoding": places, "layer": layers}, rows)
+    height, width = (380, 420) if many else (100 + 40 * len(down), 140 + 84 * len(across))
+    return Plot({"title": words(name), "height": height, "encoding": places, "layer": layers}, rows, width)
 
 
 def scatter(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
@@ -140,13 +143,13 @@ def scatter(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
     bare = {"type": "quantitative", "title": None, "axis": {"labels": False, "ticks": False, "grid": False},
             "scale": {"zero": False}}  # fmt: skip
     spec = {
-        "mark": {"type": "circle", "size": 60, "opacity": 0.8},
-        "height": 460,
+        "mark": {"type": "circle", "size": 80, "opacity": 0.8},
+        "height": 480,
         "encoding": {
             "x": {"field": "x"} | bare, "y": {"field": "y"} | bare, "color": colours(order), "tooltip": tooltip,
         },
     }  # fmt: skip
-    return Plot(spec, rows)
+    return Plot(spec, rows, 860)
 
 
 def data_url(picture: np.ndarray) -> str:
@@ -226,5 +229,7 @@ def graph(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
         {"transform": nodes, "mark": {"type": "text", "dy": -16}, "encoding": {"text": {"field": "node"}}},
     ]  # fmt: skip
     return Plot(
-        {"height": 420, "encoding": {"x": {"field": "x"} | bare, "y": {"field": "y"} | bare}, "layer": layers}, rows
+        {"height": 420, "encoding": {"x": {"field": "x"} | bare, "y": {"field": "y"} | bare}, "layer": layers},
+        rows,
+        860,
     )

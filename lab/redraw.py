@@ -28,10 +28,11 @@ IMPORTS = """from __future__ import annotations
 
 import base64
 import io
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+FONT = "{font}"  # without this file the words are set in Pillow's own font
 """
 PLOT = """import json
 from pathlib import Path
@@ -54,7 +55,8 @@ def script(exhibit: Exhibit, values: Mapping[str, Any]) -> str:
     """A Python script that draws this exhibit again and writes figure.png (a table: figure.csv)."""
     head = json.dumps(exhibit.says, ensure_ascii=False) + "\n\n"
     if call := CALLS.get(type(exhibit)):
-        return head + IMPORTS + _numbers(exhibit, values) + _code(call) + f'\n\n{call}.save("figure.png")\n'
+        end = f'\n\n{call}.save("figure.png")\n'
+        return head + IMPORTS.format(font=pictures.FONT) + _numbers(exhibit, values) + _code(call) + end
     figures = draw(exhibit, values)
     if isinstance(figures[0], Sheet):
         return head + TABLE.format(columns=figures[0].columns)
@@ -80,7 +82,7 @@ values |= { ({name: value for name, value in kept.items() if name not in arrays}
 def _code(call: str) -> str:
     """The parts of `lab.pictures` that `call` needs, directly or not, in their order."""
     source = Path(pictures.__file__).read_text(encoding="utf-8")
-    parts = {name: node for node in ast.parse(source).body for name in _defined(node)}
+    parts = {name: node for node in ast.parse(source).body for name in _defined(node) if name != "FONT"}
     needed: set[str] = set()
     waiting = [call]
     while waiting:

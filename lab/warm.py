@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -11,7 +12,8 @@ from pathlib import Path
 import streamlit as st
 
 from engine import catalog
-from engine.showcase import folder
+from engine.method import Exhibit
+from engine.showcase import folder, revive
 from lab.home import ID
 from lab.looking import Looker
 from lab.runs import find
@@ -65,6 +67,17 @@ def ready(target: str) -> Looker | None:
         _jobs.pop(key, None)
         job.result()
     return looker(*key)
+
+
+def exhibits(id: str) -> tuple[Exhibit, ...]:
+    """A method's exhibits: its own once it is imported, before that those that ship with its demo (none: empty)."""
+    if is_warm():
+        return catalog.method(id).exhibits
+    try:
+        told = (folder(id) / "training" / "exhibits.json").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ()
+    return revive(json.loads(told))
 
 
 def stamp(target: str) -> str:

@@ -3,12 +3,10 @@
 import streamlit as st
 
 from engine.catalog import card
-from engine.folder import Plan
-from engine.params import KnobError
-from lab import warm
 from lab.parts.links import link
 from lab.parts.play import play
 from lab.parts.progress import ago, progress
+from lab.parts.settings import settings
 from lab.runs import find
 
 try:
@@ -18,7 +16,7 @@ except ValueError as error:
     link("runs", "All runs")
     st.stop()
 
-plan: Plan = run.plan
+plan = run.plan
 method = card(plan.method)
 with st.container(key="label", gap="xsmall"):
     st.markdown(f":primary[Run {run.id}]")
@@ -39,21 +37,7 @@ if tabs[1].open:
             st.markdown("It has no checkpoint yet. The first is written after half a minute, or when it ends.")
 if tabs[2].open:
     with tabs[2]:
-        st.dataframe(
-            {"knob": [*plan.values, *plan.setup], "value": [str(value) for value in (*plan.values.values(), *plan.setup.values())]},
-            hide_index=True, width=640,
-        )  # fmt: skip
-        if warm.is_warm():
-            from engine.bench import Setup
-            from engine.catalog import method as find_method
-            from engine.flags import command
-
-            try:
-                params, setup = find_method(plan.method).params.make(plan.values), Setup.make(plan.setup)
-                st.code(command(plan.method, params, setup), language="bash", wrap_lines=True)
-            except KnobError as error:
-                st.caption(f"This version of the method takes other knobs: {error}.")
-        st.caption(f"Its folder: {run.folder}")
+        settings(run)
 if tabs[3].open:
     with tabs[3]:
         lines = run.log_tail(200)

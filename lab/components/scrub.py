@@ -9,7 +9,9 @@ import streamlit as st
 
 HERE = Path(__file__).parent
 HTML = """<div class="scrub">
-<div class="bar"><button type="button">Play</button><input type="range" min="0" aria-label="step"><output></output></div>
+<div class="bar">
+<button type="button">Play</button><input type="range" min="0" aria-label="step"><output></output>
+</div>
 <div class="stage"></div>
 </div>"""
 

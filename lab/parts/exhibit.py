@@ -30,9 +30,8 @@ def show(exhibits: Iterable[Exhibit], values: Mapping[str, Any], key: str) -> No
             except ValueError as error:
                 st.caption(f"{exhibit.says} :gray[Not shown: {error}.]")
                 continue
-            grid = st.columns(min(3, len(figures)), gap="medium")
-            for number, figure in enumerate(figures):
-                with grid[number % len(grid)]:
+            with st.container(horizontal=len(figures) > 1):
+                for number, figure in enumerate(figures):
                     show_figure(figure, exhibit.says, f"{key}-{place}-{number}")
             legend(exhibit, values, f"{key}-{place}")
 
@@ -42,7 +41,8 @@ def show_figure(figure: Figure, says: str, key: str) -> None:
         case Image.Image():
             st.image(jpeg(figure), alt=says)
         case Plot():
-            st.vega_lite_chart(figure.rows, figure.spec, key=f"plot-{key}", alt=says)
+            width = figure.width or "stretch"
+            st.vega_lite_chart(figure.rows, figure.spec, width=width, key=f"plot-{key}", alt=says)
         case Reel():
             frames = ["data:image/jpeg;base64," + base64.b64encode(jpeg(frame)).decode() for frame in figure.frames]
             scrub([(str(i + 1), [frame]) for i, frame in enumerate(frames)], key=f"reel-{key}")

@@ -101,7 +101,8 @@ def nothing_yet(id: str) -> None:
 @st.fragment(run_every=0.7)
 def wait_for(target: str) -> None:
     """Look again until the model is open, then draw the page anew."""
-    st.caption(":gray[The trained model is being opened; the page comes alive in a moment.]")
+    what = "The trained model is being opened" if target else "Torch is being loaded"
+    st.caption(f"{what}; the page comes alive in a moment.")
     try:
         there = warm.ready(target) is not None if target else warm.is_warm()
     except ValueError:
@@ -137,6 +138,12 @@ def look(looker: Looker, name: str, answer: Stored | None, target: str) -> None:
     brought = chosen_pictures(looker) if lens.takes == "images" else ""
     if brought is None:
         return
+    ask_it(looker, lens, brought, answer, target)
+
+
+@st.fragment
+def ask_it(looker: Looker, lens: Lens, brought: str, answer: Stored | None, target: str) -> None:
+    """Knobs and answer: under the hand where the answer is pictures, else drawn on the page."""
     key = f"{slug(lens.name)}-{target}"
     if all(api.is_picture(exhibit) for exhibit in lens.exhibits) and not isgeneratorfunction(lens.look):
         ask = {"target": target, "lens": slug(lens.name), "images": brought, "seed": 0, "dark": is_dark()}

@@ -50,12 +50,10 @@ def _progress(id: str, was_live: bool) -> None:
     if was_live and state not in LIVE:
         st.rerun()
     status(run)
-    if not warm.is_warm():
+    exhibits = warm.exhibits(run.plan.method)
+    if not exhibits:
         st.caption("The method is being loaded to show its figures.")
         return
-    from engine.catalog import method
-
-    exhibits = method(run.plan.method).exhibits
     key = f"series-{id}"
     if key not in st.session_state:
         st.session_state[key] = Series(run.folder)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import streamlit as st
 
 from engine.catalog import Card, method
 from engine.flags import command
 from engine.params import Params, Preset
 from engine.record import media, read_values, rows
-from engine.showcase import folder, revive
+from engine.showcase import folder
 from lab import runs, warm
 from lab.forms import form
 from lab.parts.exhibit import show
@@ -77,12 +75,11 @@ def sources() -> list[str]:
 
 def course(id: str) -> None:
     """What the demo that ships did while it was trained."""
-    kept = folder(id) / "training"
-    if not (kept / "exhibits.json").exists():
+    kept, exhibits = folder(id) / "training", warm.exhibits(id)
+    if not kept.exists():
         return
     st.subheader("The demo's course", anchor=False)
     st.markdown("What the shipped demo showed while it was trained. :gray-badge[stored]")
-    exhibits = revive(json.loads((kept / "exhibits.json").read_text(encoding="utf-8")))
     values = {}
     for _, path in media(kept):
         values |= read_values(path)[0]

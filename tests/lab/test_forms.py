@@ -116,7 +116,9 @@ def test_the_label_tells_unit_and_the_papers_value_where_it_is_another():
     assert "paper" not in label(knobs["share"])
 
 
-@pytest.mark.parametrize(("low", "high", "whole"), [(1e-5, 1.0, False), (0.01, 10.0, False), (16, 4096, True), (1, 7, True)])
+@pytest.mark.parametrize(
+    ("low", "high", "whole"), [(1e-5, 1.0, False), (0.01, 10.0, False), (16, 4096, True), (1, 7, True)]
+)
 def test_a_ladder_is_sorted_in_range_and_holds_its_ends_and_extras(low, high, whole):
     steps = ladder(low, high, (low * 1.37 if not whole else low + 2, None, high * 2), whole=whole)
     assert steps == sorted(set(steps))

@@ -1,0 +1,177 @@
+"""Every page opens, shows what it promises, and says in words what it cannot show. No browser."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine import catalog
+from engine.bench import Setup
+from engine.catalog import method
+from engine.showcase import folder
+from lab import warm
+from lab.runs.run import plan
+
+APP = str(Path(__file__).resolve().parents[2] / "lab" / "app.py")
+PAGES = "../pages/"
+ALL = pytest.mark.parametrize("id", catalog.ids())
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("VISIONARIUM_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warmed():
+    warm._importing().result()
+
+
+def opened(page="", **query):
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    if page:
+        app.switch_page(f"{PAGES}{page}.py")
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+    assert not app.exception, app.exception[0].value
+    return app
+
+
+def text(app):
+    """All words on the page."""
+    return "\n".join(
+        str(part.value)
+        for kind in (app.title, app.subheader, app.markdown, app.caption, app.error, app.code, app.page_link)
+        for part in kind
+    )
+
+
+def test_home_has_three_doors_and_names_the_machine():
+    app = opened()
+    assert [part.value for part in app.subheader[:3]] == ["Teach", "Explore", "Debug"]
+    assert "memory" in text(app)
+
+
+def test_the_catalogue_lists_all_methods_and_its_filters_narrow_it():
+    app = opened("methods")
+    titles = [catalog.card(id).title for id in catalog.ids()]
+    assert all(title in text(app) for title in titles)
+    app.text_input(key="q").set_value("nothing is called this").run()
+    assert "No method fits" in text(app)
+    one = catalog.card(catalog.ids()[0])
+    app.text_input(key="q").set_value(one.title.lower()).run()
+    assert one.title in text(app)
+    assert sum(title in text(app) for title in titles) < len(titles)
+
+
+@ALL
+def test_a_method_page_tells_the_idea(id):
+    app = opened("method", id=id, part="Idea")
+    card = catalog.card(id)
+    assert [title.value for title in app.title] == [card.title]
+    assert "yield" in app.code[0].value
+    assert all(meaning in text(app) for _, meaning in card.terms)
+
+
+@ALL
+def test_a_method_page_shows_its_stored_answers_before_any_model_is_open(id, monkeypatch):
+    monkeypatch.setattr(warm, "ready", lambda target: None)
+    app = opened("method", id=id)
+    shipped = list(folder(id).glob("*.safetensors"))
+    assert ("stored answer" in text(app)) == (len(shipped) > 1)
+    assert "Not shown" not in text(app)
+
+
+@ALL
+def test_a_method_page_has_its_form_and_its_command(id):
+    app = opened("method", id=id, part="Train")
+    assert f"visionarium train {id}" in [code.value for code in app.code]
+    assert [button.label for button in app.button].count("Start training") == 1
+
+
+@ALL
+def test_a_method_page_shows_its_receipt_or_how_to_measure_it(id):
+    app = opened("method", id=id, part="Receipt")
+    assert any(f"--measure {id}" in code.value for code in app.code)
+
+
+def test_a_method_that_does_not_exist_is_named_with_its_neighbours():
+    app = opened("method", id="representation.meo")
+    assert "there is no method 'representation.meo'" in app.error[0].value.lower()
+
+
+@pytest.fixture
+def run():
+    id = "fewshot.prototypical"
+    return plan(id, method(id).params.make({}, "tiny"), Setup.make({"device": "cpu"}, "tiny"), "my run")
+
+
+@pytest.fixture
+def finished(run):
+    from engine.run import run as carry_out
+
+    assert carry_out(run.folder) == "done"
+    return run
+
+
+def test_a_finished_run_shows_curves_settings_and_log(finished):
+    app = opened("run", id=finished.id)
+    assert app.title[0].value == "my run"
+    assert app.get("vega_lite_chart")
+    assert finished.id in text(app)
+    app = opened("run", id=finished.id, part="Settings")
+    assert "--preset" in app.code[0].value or "--steps" in app.code[0].value
+    opened("run", id=finished.id, part="Log")
+
+
+def test_a_finished_run_is_looked_through(finished):
+    opened("run", id=finished.id, part="Look")
+    warm._pool.submit(int).result()
+    app = opened("run", id=finished.id, part="Look")
+    assert "live" in text(app)
+    assert f"visionarium look {finished.id}" in "\n".join(code.value for code in app.code)
+
+
+def test_a_run_that_does_not_exist_is_said():
+    assert "no run" in opened("run", id="../../etc").error[0].value
+    assert "no run" in opened("run", id="20200101-000000-abcd").error[0].value
+
+
+def test_runs_are_listed_and_two_are_compared(finished, home):
+    other = plan(finished.plan.method, method(finished.plan.method).params.make({"ways": 4}, "tiny"), Setup(), "other")
+    shutil.copy(finished.folder / "metrics.jsonl", other.folder)
+    app = opened("runs")
+    assert {"my run", "other"} <= {link.value for link in app.page_link}
+    app = opened("runs", compare=f"{finished.id},{other.id}")
+    assert "Side by side" in [part.value for part in app.subheader]
+    knobs = app.dataframe[0].value
+    assert "ways" in knobs["knob"].tolist()
+
+
+def test_a_failed_run_shows_cause_and_hint(run):
+    from engine.folder import write_state
+
+    write_state(run.folder, "failed", cause="FloatingPointError: loss became nan at step 7", hint="Lower the rate.")
+    app = opened("run", id=run.id)
+    assert "Lower the rate" in app.error[0].value
+    assert [button.label for button in app.button] == ["Resume"]
+
+
+def test_a_checkpoint_that_cannot_be_opened_is_refused_in_words(tmp_path):
+    app = opened("checkpoint", path=str(tmp_path / "none.safetensors"))
+    warm._pool.submit(int).result()
+    app.run()
+    assert "is no run, no checkpoint file and no method" in app.error[0].value
+
+
+def test_data_is_browsed_and_checked(tmp_path):
+    app = opened("data", source="garments")
+    assert "10,000 images" in text(app)
+    (tmp_path / "broken" / "a").mkdir(parents=True)
+    (tmp_path / "broken" / "a" / "x.jpg").write_bytes(b"no picture")
+    app = opened("data", part="Check your own", data=str(tmp_path / "broken"), kind="folder")
+    assert "faults" in text(app)
+    assert "x.jpg" in app.dataframe[0].value["where"][0]
