@@ -134,7 +134,7 @@ def _match(overlaps: np.ndarray, crowd: np.ndarray, ignored: np.ndarray) -> tupl
     hit = np.zeros((len(THRESHOLDS), detections), dtype=bool)
     on_ignored = np.zeros_like(hit)
     free = np.ones((len(THRESHOLDS), objects), dtype=bool)
-    needed = np.minimum(THRESHOLDS, 1 - 1e-10)[:, None]
+    needed = THRESHOLDS[:, None]
     every = np.arange(len(THRESHOLDS))
     for row in np.flatnonzero(overlaps.max(axis=1, initial=0) >= needed[0]):
         eligible = (overlaps[row] >= needed) & (free | crowd)

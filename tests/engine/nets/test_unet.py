@@ -35,7 +35,7 @@ def test_skips_carry_detail_and_the_bottom_carries_reach():
     silent = SmallUNet(1, 1, width=4, depth=3)
     nn.init.zeros_(silent.bottom[4].weight)
     nn.init.zeros_(silent.bottom[4].bias)
-    assert silent(torch.rand(1, 1, 64, 64)).std() > 0
+    assert silent(torch.rand(1, 1, 64, 64)).std() > 0.01
 
 
 def places(net: SmallUNet) -> list[bool]:

@@ -57,7 +57,7 @@ def test_same_generator_same_mask_and_every_patch_gets_its_turn():
 
 
 @pytest.mark.parametrize("ratio", [0.3, 0.5, 0.8])
-def test_block_hides_one_connected_piece(ratio):
+def test_block_hides_one_connected_rectangle(ratio):
     for mask in masking(block_noise(50, 9, 12, generator()), ratio).mask.reshape(50, 9, 12).bool():
         piece = torch.zeros_like(mask)
         row, column = mask.nonzero()[0]
@@ -70,6 +70,8 @@ def test_block_hides_one_connected_piece(ratio):
             grown[:, :-1] |= piece[:, 1:]
             piece = grown & mask
         assert torch.equal(piece, mask)
+        height, width = (int(side.max() - side.min()) + 1 for side in mask.nonzero().T)
+        assert height * width - mask.sum() < max(height, width)  # its last row or column may be cut short
 
 
 def test_grid_keeps_a_lattice():
