@@ -130,7 +130,7 @@ class Bench:
             return
         first, total = self._start(loop, steps), steps
         plan = [self._draw(dataset, batch, loop, step) for step in range(first, total)]
-        loader = DataLoader(
+        loader: DataLoader = DataLoader(
             plan, batch_size=None, num_workers=self.setup.workers, collate_fn=dataset.batch,  # type: ignore[arg-type]
             pin_memory=False, generator=torch.Generator(),
         )  # fmt: skip

@@ -110,8 +110,8 @@ def outcome(id: str, values: Mapping[str, Any], seed: int) -> Outcome:
     last: dict[str, Any] = {}
     for last in drive(method, model, params, bench):  # noqa: B007 - only the last report counts
         pass
-    numbers = (float(last[name]) for name in (method.claim.figure, method.claim.baseline))
-    return Outcome(*numbers, wall=round(time.monotonic() - started, 1), cpu=round(time.process_time() - cpu, 1))
+    figure, baseline = (float(last[name]) for name in (method.claim.figure, method.claim.baseline))
+    return Outcome(figure, baseline, wall=round(time.monotonic() - started, 1), cpu=round(time.process_time() - cpu, 1))
 
 
 def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, workers: int | None = None) -> Receipt:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -63,7 +63,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on `device`, images as float in [0, 1]."""
-        moved = {}
+        moved: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, Tensor):
@@ -101,7 +101,7 @@ class Memory:
         return len(self.rows)
 
     def batch(self, index: Tensor) -> Batch:
-        picked = {}
+        picked: dict[str, Any] = {}
         on_device = index.to(self.rows.images.device)
         for field in fields(self.rows):
             value = getattr(self.rows, field.name)
@@ -118,7 +118,7 @@ class Memory:
 
     def place(self, device: torch.device) -> Memory:
         """The same set with its dense tensors on `device` (images stay uint8)."""
-        moved = {
+        moved: dict[str, Any] = {
             field.name: value.to(device)
             for field in fields(self.rows)
             if isinstance(value := getattr(self.rows, field.name), Tensor)
@@ -128,7 +128,7 @@ class Memory:
 
 def join(batches: Sequence[Batch]) -> Batch:
     """One batch of all rows, in order. Fields must be present in all or in none."""
-    joined = {}
+    joined: dict[str, Any] = {}
     for field in fields(Batch):
         values = [getattr(batch, field.name) for batch in batches]
         if isinstance(values[0], Tensor):

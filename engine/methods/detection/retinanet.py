@@ -22,7 +22,7 @@ Expect. MEASURED
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -77,14 +77,15 @@ class RetinaNet(nn.Module):
         else:
             import timm
 
-            net = timm.create_model(p.backbone, features_only=True, out_indices=(2, 3, 4), in_chans=facts.channels)
+            net: Any = timm.create_model(p.backbone, features_only=True, out_indices=(2, 3, 4), in_chans=facts.channels)
             self.backbone, inputs, strides = net, tuple(net.feature_info.channels()), [8, 16, 32, 64, 128]
             sizes = [tuple(4 * stride * 2 ** (octave / 3) for octave in range(3)) for stride in strides]
         self.pyramid = FeaturePyramid(inputs, p.width, coarser=p.backbone != "small")
         shapes = len(sizes[0]) * len(RATIOS)
         self.class_head = dense_head(p.width, p.depth, shapes * self.classes)
         self.box_head = dense_head(p.width, p.depth, shapes * 4)
-        nn.init.constant_(self.class_head[-1].bias, torch.logit(torch.tensor(p.prior)).item())
+        logits = cast(nn.Conv2d, self.class_head[-1])
+        nn.init.constant_(cast(Tensor, logits.bias), torch.logit(torch.tensor(p.prior)).item())
         grids = [(-(-facts.size // stride), -(-facts.size // stride)) for stride in strides]
         self.register_buffer("anchors", torch.cat(pyramid_anchors(grids, strides, sizes, RATIOS)), persistent=False)
 
@@ -139,7 +140,7 @@ def detect(
 
 def objects(batch: Batch) -> list[Objects]:
     """The truth of a batch, image by image."""
-    ignore = batch.box_ignore or [None] * len(batch)
+    ignore: Sequence[Tensor | None] = batch.box_ignore or [None] * len(batch)
     return [Objects(*one) for one in zip(batch.boxes or [], batch.box_labels or [], ignore, strict=True)]
 
 

@@ -171,12 +171,12 @@ def step_of(optimizer: torch.optim.Optimizer, loss_of: Callable[[], tuple[Tensor
     """One step of any optimiser, L-BFGS among them; the parts of the loss before it."""
     told: Report = {}
 
-    def closure() -> Tensor:
+    def closure() -> float:
         optimizer.zero_grad(set_to_none=True)
         loss, parts = loss_of()
         loss.backward()
         told.update(told or parts)
-        return loss
+        return loss.item()
 
     optimizer.step(closure)
     return told
