@@ -169,7 +169,7 @@ def unseen_tasks(
 
 class TaskParams(Params):
     ways: int = knob(5, "classes", 2, 20, tiny=3)
-    shots: int = knob(1, "known pictures of each", 1, 5)
+    shots: int = knob(3, "known pictures of each", 1, 5, tiny=1)
     distort: float = knob(0.7, "how much every picture is distorted", 0.0, 2.0)
     seed: int = knob(0, "which task", 0, 999)
     distance: Distance = knob("euclidean", "how far a picture is from a prototype")
