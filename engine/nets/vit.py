@@ -90,6 +90,15 @@ class Block(nn.Module):
         return tokens + self.mlp(self.norm2(tokens))
 
 
+def attention_weights(blocks: nn.ModuleList, tokens: Tensor) -> list[Tensor]:
+    """Who looks at whom in each block that tokens (B, N, width) pass: (B, heads, N, N), rows summing to 1."""
+    weights = []
+    for block in cast("Iterable[Block]", blocks):
+        weights.append(block.attn.weights(block.norm1(tokens)))
+        tokens = block(tokens)
+    return weights
+
+
 def init_linear(module: nn.Module) -> None:
     """For `module.apply`: Xavier-uniform linear maps without bias, as the masked autoencoders start."""
     if isinstance(module, nn.Linear):
@@ -128,7 +137,7 @@ class VisionTransformer(nn.Module):
 
     def encode(self, tokens: Tensor) -> Tensor:
         """Any N of the embedded patches, in any order: (B, N, width) -> (B, 1 + N, width)."""
-        tokens = self._with_class(tokens)
+        tokens = self.with_class(tokens)
         for block in self.blocks:
             tokens = block(tokens)
         return self.norm(tokens)
@@ -138,12 +147,9 @@ class VisionTransformer(nn.Module):
 
     def attention(self, images: Tensor) -> list[Tensor]:
         """The attention weights of each block, (B, heads, 1 + L, 1 + L), the class token first."""
-        tokens, weights = self._with_class(self.embed(images)), []
-        for block in cast("Iterable[Block]", self.blocks):
-            weights.append(block.attn.weights(block.norm1(tokens)))
-            tokens = block(tokens)
-        return weights
+        return attention_weights(self.blocks, self.with_class(self.embed(images)))
 
-    def _with_class(self, tokens: Tensor) -> Tensor:
+    def with_class(self, tokens: Tensor) -> Tensor:
+        """The class token put before embedded patches: (B, N, width) -> (B, 1 + N, width)."""
         first = self.cls_token + self.pos_embed[:, :1]
         return torch.cat((first.expand(len(tokens), -1, -1), tokens), dim=1)

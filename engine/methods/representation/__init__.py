@@ -1,0 +1,1 @@
+"""Representation learning: what can be learned from pictures without a single label."""

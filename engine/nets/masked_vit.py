@@ -1,0 +1,113 @@
+"""The vision transformer of masked autoencoders: an encoder of the visible patches and a decoder that paints the rest.
+
+Parameters are named as in the released weights (facebookresearch/mae), which load as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from engine.nets.normalise import Normalise
+from engine.nets.vit import Block, VisionTransformer, attention_weights, init_linear, sincos_positions
+from engine.ops.patchify import Masking, block_noise, grid_noise, masking, patchify, take, uniform_noise, unpatchify
+
+Kind = Literal["random", "block", "grid"]
+NOISE = {"random": uniform_noise, "block": block_noise, "grid": grid_noise}
+PIXELS = {1: ((0.286,), (0.353,)), 3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
+"""Mean and deviation that are taken off, by channels: those of the garments, and ImageNet's as the release has them."""
+
+
+class Decoder(NamedTuple):
+    """Numbers a token, blocks, attention heads."""
+
+    width: int
+    depth: int
+    heads: int
+
+
+class MaskedViT(VisionTransformer):
+    """Images (B, channels, size, size) in [0, 1], L patches each, P = patch * patch * channels numbers a patch."""
+
+    decoder_pos_embed: Tensor
+
+    def __init__(
+        self, channels: int, size: int, patch: int, width: int, depth: int, heads: int, decoder: Decoder
+    ):
+        super().__init__(channels, size, patch, width, depth, heads)
+        self.normalise = Normalise(*PIXELS[channels])
+        self.decoder_embed = nn.Linear(width, decoder.width)
+        self.mask_token = nn.Parameter(torch.randn(1, 1, decoder.width) * 0.02)
+        self.register_buffer("decoder_pos_embed", sincos_positions(decoder.width, self.grid, self.grid))
+        self.decoder_blocks = nn.ModuleList(Block(decoder.width, decoder.heads) for _ in range(decoder.depth))
+        self.decoder_norm = nn.LayerNorm(decoder.width, eps=1e-6)
+        self.decoder_pred = nn.Linear(decoder.width, patch**2 * channels)
+        for part in (self.decoder_embed, self.decoder_blocks, self.decoder_pred):
+            part.apply(init_linear)
+
+    def forward(self, images: Tensor, hidden: Masking) -> Tensor:  # type: ignore[override]
+        """What the network paints in every patch, (B, L, P) in float32, from the visible ones alone."""
+        tokens = self._decoder_input(self.encode(self._visible(images, hidden)), hidden)
+        for block in self.decoder_blocks:
+            tokens = block(tokens)
+        return self.decoder_pred(self.decoder_norm(tokens))[:, 1:].float()
+
+    def _visible(self, images: Tensor, hidden: Masking) -> Tensor:
+        """The visible patches, which already know where they are: (B, K, width)."""
+        return take(self.embed(self.normalise(images)), hidden.ids_keep)
+
+    def _decoder_input(self, encoded: Tensor, hidden: Masking) -> Tensor:
+        """Encoded class token and visible patches (B, 1 + K, width) -> (B, 1 + L, decoder width): mask tokens in the
+        hidden places, and positions for all."""
+        tokens = self.decoder_embed(encoded)
+        batch, count = hidden.mask.shape
+        masks = self.mask_token.to(tokens.dtype).expand(batch, count - hidden.ids_keep.shape[1], -1)
+        patches = take(torch.cat((tokens[:, 1:], masks), dim=1), hidden.ids_restore)
+        return torch.cat((tokens[:, :1], patches), dim=1) + self.decoder_pos_embed
+
+    def hide(self, count: int, ratio: float, kind: Kind, generator: torch.Generator) -> Masking:
+        """Which patches of `count` images are hidden: a share `ratio`, anywhere, in one block, or off a grid."""
+        return masking(NOISE[kind](count, self.grid, self.grid, generator), ratio)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, width): the mean over the patches of what the encoder makes of the whole picture."""
+        return self.encode(self.embed(self.normalise(images)))[:, 1:].mean(dim=1)
+
+    def patches(self, images: Tensor) -> Tensor:
+        """The pixels of each patch in the network's units, (B, L, P)."""
+        return patchify(self.normalise(images), self.patch)
+
+    def pixels(self, patches: Tensor) -> Tensor:
+        """The inverse of `patches`, kept within [0, 1]."""
+        images = unpatchify(patches, self.patch, self.size, self.size)
+        return (images * self.normalise.deviation + self.normalise.mean).clamp(0, 1)
+
+    def hole(self, hidden: Masking) -> Tensor:
+        """(B, 1, size, size): 1 where a pixel is hidden."""
+        return self.over_pixels(hidden.mask)[:, None]
+
+    def over_pixels(self, values: Tensor) -> Tensor:
+        """One number a patch (B, L) -> the same number for each of its pixels (B, size, size)."""
+        return unpatchify(values[:, :, None].expand(-1, -1, self.patch**2), self.patch, self.size, self.size)[:, 0]
+
+    def decoder_looks(self, images: Tensor, hidden: Masking, place: int) -> list[Tensor]:
+        """Where the patch number `place` looks while it is painted: in each block of the decoder, (B, heads, L)."""
+        tokens = self._decoder_input(self.encode(self._visible(images, hidden)), hidden)
+        return [weights[:, :, 1 + place, 1:] for weights in attention_weights(self.decoder_blocks, tokens)]
+
+    def encoder_looks(self, images: Tensor, hidden: Masking, place: int) -> tuple[list[Tensor], Tensor]:
+        """The same in the encoder, for the visible patch nearest to `place`, and which one that is, (B,).
+
+        Hidden patches are given the weight 0, which they have: the encoder does not know of them.
+        """
+        down, across = (hidden.ids_keep // self.grid, hidden.ids_keep % self.grid)
+        nearest = ((down - place // self.grid) ** 2 + (across - place % self.grid) ** 2).argmin(dim=1)
+        rows = torch.arange(len(images), device=images.device)
+        looks = []
+        for weights in attention_weights(self.blocks, self.with_class(self._visible(images, hidden))):
+            looking = weights[rows, :, 1 + nearest, 1:]
+            everywhere = looking.new_zeros(*looking.shape[:2], hidden.mask.shape[1])
+            looks.append(everywhere.scatter_(2, hidden.ids_keep[:, None].expand_as(looking), looking))
+        return looks, hidden.ids_keep[rows, nearest]
