@@ -11,7 +11,7 @@ from engine import assets
 from engine.data import LOADERS, open_data
 from engine.data.check_annotated import check_coco, check_masks, check_voc
 from engine.data.check_folder import check_folder, check_unlabelled
-from engine.data.faults import Fault
+from engine.data.faults import Fault, told
 from engine.data.paths import existing
 
 MOST = 20
@@ -29,9 +29,11 @@ CHECKERS = {
 def check(spec: str) -> list[Fault]:
     """Every fault of a source, those that stop a run first; ValueError only when there is no such source."""
     name, _, rest = spec.partition(":")
+    if name not in LOADERS:
+        open_data(spec)  # raises the sentence that says what there is
     if name in CHECKERS:
         faults = CHECKERS[name](existing(rest, f"{name}:"))
-    elif name == "torchvision" or name not in LOADERS:
+    elif name == "torchvision":
         faults = []
     else:
         faults = [Fault("damaged-asset", *found) for found in assets.faults()]
@@ -47,8 +49,7 @@ def _opens(spec: str) -> list[Fault]:
         try:
             open_data(spec, split)
         except (ValueError, OSError) as error:
-            sentence, _, fix = str(error).rpartition("; ")
-            faults.append(Fault("missing", spec, sentence or fix, fix if sentence else "see above"))
+            faults.append(told("missing", spec, str(error)))
     return faults[:1]
 
 

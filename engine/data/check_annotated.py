@@ -11,7 +11,7 @@ from engine.data.annotated import Annotated, Reader
 from engine.data.base import VOID, Facts
 from engine.data.check_folder import seen_faults, strays
 from engine.data.decode import ImageError, decode_labels
-from engine.data.faults import Fault
+from engine.data.faults import Fault, told
 from engine.data.lazy import parallel
 from engine.data.paths import split_folders
 from engine.data.scan import Look, looks
@@ -90,7 +90,7 @@ def mask_numbers(mask: Path) -> tuple[set[int], tuple[int, int], Fault | None]:
     try:
         labels = decode_labels(mask)
     except ImageError as error:
-        return set(), (0, 0), Fault("unreadable", str(mask), error.cause, "save it as a PNG of class numbers")
+        return set(), (0, 0), told("unreadable", str(mask), error.cause)
     return set(labels.unique().tolist()), (labels.shape[1], labels.shape[0]), None
 
 
@@ -111,5 +111,5 @@ def outline_fault(reader: Reader, image: Annotated) -> Fault | None:
     try:
         reader.maps(image)
     except ImageError as error:
-        return Fault("bad-annotation", str(image.file), error.cause, "export the annotations again")
+        return told("bad-annotation", str(image.file), f"{error.cause}; export the annotations again")
     return None

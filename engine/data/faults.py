@@ -38,6 +38,12 @@ class Fault:
         return f"{self.where}: {self.sentence}; {self.fix}"
 
 
+def told(kind: Kind, where: str, said: str) -> Fault:
+    """A fault from an error's text, which ends in "; what to do"."""
+    sentence, _, fix = said.rpartition("; ")
+    return Fault(kind, where, sentence or fix, fix if sentence else "replace it or delete it")
+
+
 def stop_at_first(faults: Iterable[Fault], spec: str) -> None:
     """ValueError with the first fault that stops a run, if there is one."""
     stopping = [fault for fault in faults if fault.stops]

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from engine.data.decode import BROKEN, ImageError, channels, opened, orientation, pixels, resize
-from engine.data.faults import Fault, Kind
+from engine.data.faults import Fault, Kind, told
 from engine.data.lazy import parallel
 
 THUMB = 16
@@ -62,15 +62,14 @@ def look(path: Path) -> Look:
     digest = hashlib.sha256(data).digest()
     try:
         with opened(data if data else path, str(path)) as image:
+            found = unusual(image)  # before anything reads the pixels, and with them how they are stored
             size = image.size if orientation(image) < 5 else image.size[::-1]
-            found = unusual(image)
             image.draft(None, (4 * THUMB, 4 * THUMB))
             small = pixels(image)
     except ImageError as error:
         empty = not data and path.is_file()
-        fix = "delete it or copy it again" if empty else "replace it or delete it"
-        kind: Kind = "zero-byte" if empty else "unreadable"
-        return Look(path, (Fault(kind, str(path), error.cause, fix),), (0, 0), digest, blank)
+        fault = told("zero-byte" if empty else "unreadable", str(path), error.cause)
+        return Look(path, (fault,), (0, 0), digest, blank)
     thumb = resize(channels(small, 1), THUMB, THUMB).flatten().float()
     thumb -= thumb.mean()
     length = thumb.norm()
@@ -114,6 +113,8 @@ def duplicates(groups: Mapping[str, Sequence[Look]]) -> list[Fault]:
 
     groups: split name -> its files. The first is the training split, to which the others are compared.
     """
+    if not groups:
+        return []
     first, *others = groups.values()
     same = not others
     later = list(first) if same else [each for group in others for each in group]

@@ -60,7 +60,9 @@ def test_the_list_of_scenes_is_the_presets():
 
 
 def test_listing_imports_no_torch():
-    code = "import sys, engine.data; engine.data.list_data(); sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    code = (
+        "import sys, engine.data; engine.data.list_data(); sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -154,7 +156,9 @@ def test_cutouts_keep_training_and_testing_apart():
 
 def test_cutout_is_placed_inside_with_the_size_it_was_given():
     emoji = torch.ones(6, 4, 51, 51)
-    draws = torch.tensor([[0, 0, 0, 0.5], [0, 1, 1, 0.5], [1, 0, 1, 0.5], [1, 0.5, 0.5, 0.5], [0, 0.5, 0, 0.5], [0.5] * 4])
+    draws = torch.tensor(
+        [[0, 0, 0, 0.5], [0, 1, 1, 0.5], [1, 0, 1, 0.5], [1, 0.5, 0.5, 0.5], [0, 0.5, 0, 0.5], [0.5] * 4]
+    )
     _, opacity = cutouts.placed(emoji, draws, 64)
     for mask, (scale, right, down, _) in zip(opacity[:, 0], draws.tolist(), strict=True):
         part = 0.6 + 0.35 * scale

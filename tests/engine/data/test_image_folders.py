@@ -153,7 +153,9 @@ def test_what_cannot_be_opened_gets_one_sentence(spec, split, says, animals):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("size", "depth", "says"), [(0, None, "use 1 to 2048"), (9999, 3, "use 1"), (8, 2, "use 1 .grey")])
+@pytest.mark.parametrize(
+    ("size", "depth", "says"), [(0, None, "use 1 to 2048"), (9999, 3, "use 1"), (8, 2, "use 1 .grey")]
+)
 def test_impossible_sizes(size, depth, says):
     with pytest.raises(ValueError, match=says):
         open_data("garments", "train", size, depth)

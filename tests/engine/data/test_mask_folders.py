@@ -8,6 +8,7 @@ from PIL import Image
 from engine.data import open_data
 from engine.data.base import VOID
 from engine.data.decode import ImageError
+from engine.data.masks import Pairs
 
 
 def write(root, name, numbers, palette=False, size=None):
@@ -44,11 +45,13 @@ def test_names_from_classes_txt(tmp_path):
     write(tmp_path, "a", numbers(1, 2))
     write(tmp_path, "b", numbers(2, 3))
     (tmp_path / "classes.txt").write_text("background\nroad\ncar\n")
-    sets = [open_data(f"masks:{tmp_path}", split, size=6) for split in ("train", "test")]
-    assert sets[0].facts.classes == ("road", "car")
+    facts = open_data(f"masks:{tmp_path}", size=6).facts
+    assert facts.classes == ("road", "car")
+    images, masks = (tuple(sorted((tmp_path / folder).iterdir())) for folder in ("images", "masks"))
+    pairs = Pairs(images, masks, facts, binary=False)
+    assert pairs.row(0).semantic.unique().tolist() == [0, 1, 2, 255]
     with pytest.raises(ImageError, match=r"b\.png: holds the numbers \[3\]; allowed are 0 to 2 and 255"):
-        for each in sets:
-            each.batch(torch.tensor([0]))
+        pairs.row(1)
 
 
 def test_binary_masks_of_0_and_255(tmp_path):

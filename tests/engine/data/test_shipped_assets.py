@@ -27,7 +27,17 @@ def test_every_shipped_file_is_whole_and_has_a_licence():
 
 
 def test_data_and_weights_stay_within_their_budget():
-    kinds = ("classification/", "photos/", "cutouts/", "styles/", "segmentation/", "video/", "text/", "glyphs/", "weights/")
+    kinds = (
+        "classification/",
+        "photos/",
+        "cutouts/",
+        "styles/",
+        "segmentation/",
+        "video/",
+        "text/",
+        "glyphs/",
+        "weights/",
+    )
     assert sum(row.bytes for row in manifest() if row.file.startswith(kinds)) <= 24e6
 
 

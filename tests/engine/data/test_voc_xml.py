@@ -50,7 +50,9 @@ def test_corners_labels_and_difficult(devkit):
 
 def test_other_names_are_sorted_and_xml_may_lie_beside_its_image(tmp_path):
     for number in range(5):
-        write(tmp_path, str(number), [(("wheel", "axle")[number % 2], (1, 1, 3, 3), False)], annotations=".", images=".")
+        write(
+            tmp_path, str(number), [(("wheel", "axle")[number % 2], (1, 1, 3, 3), False)], annotations=".", images="."
+        )
     train, test = open_data(f"voc:{tmp_path}"), open_data(f"voc:{tmp_path}", "test")
     assert train.facts.classes == test.facts.classes == ("axle", "wheel")
     assert (len(train), len(test)) == (4, 1)
