@@ -76,6 +76,8 @@ def follow(run: Run, supervisor: subprocess.Popen[bytes]) -> int:
             return EXIT["cancelled"]
     finally:
         signal.signal(signal.SIGTERM, before)
+    if supervisor.returncode == 2 and supervisor.stderr:
+        raise ValueError(supervisor.stderr.read().decode().strip())
     return report(run)
 
 

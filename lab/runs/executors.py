@@ -59,9 +59,14 @@ class Local:
 
 
 def attached(folder: Path) -> subprocess.Popen[bytes]:
-    """A supervisor to wait for, on this machine. It outlives us all the same, and hears no Ctrl-C of our terminal."""
-    command = supervisor_command(folder, "--foreground")
-    return subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, start_new_session=True)
+    """A supervisor to wait for, on this machine; its stderr says why it refused, when it exits with 2.
+
+    It outlives us all the same, hears no Ctrl-C of our terminal, and keeps no pipe of ours open but that one.
+    """
+    return subprocess.Popen(
+        supervisor_command(folder, "--foreground"), env=environment(), start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
 
 
 def supervisor_command(folder: Path, *flags: str) -> list[str]:

@@ -166,11 +166,13 @@ def test_the_line_goes_by_planning_past_the_cancelled_and_the_killed(begin):
     assert (cancelled.state, killed.state, paused.state) == ("cancelled", "lost", "paused")
 
 
-def test_a_second_supervisor_of_a_live_run_is_refused(begin, capfd):
+def test_a_second_supervisor_of_a_live_run_is_refused(begin):
     run = begin(**SLOW)
     pid = computes(run)
-    assert attached(run.folder).wait() == 2
-    assert "in use by process" in capfd.readouterr().err
+    second = attached(run.folder)
+    _, said = second.communicate()
+    assert second.returncode == 2
+    assert b"is in use by process" in said
     engine = subprocess.run(
         [sys.executable, "-m", "engine", "--resume", run.folder], capture_output=True, text=True, check=False
     )
@@ -179,3 +181,35 @@ def test_a_second_supervisor_of_a_live_run_is_refused(begin, capfd):
     assert read_state(run.folder)["pid"] == pid
     wish(run.folder, "cancel")
     assert ends(run) == "cancelled"
+
+
+def command_line(*words):
+    command = [sys.executable, "-m", "lab.cli", "train", "toy.patience", "--steps", "100000", "--wait", "0.02", *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = until(lambda: (all_runs() or [None])[0])
+    computes(run)
+    return process, run
+
+
+def test_interrupting_the_command_line_saves_and_cancels(home):
+    process, run = command_line()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    step = read_state(run.folder)["step"]
+    assert process.returncode == 4
+    assert "saving and ending" in err
+    assert f"cancelled after {step} steps" in out
+    assert f"visionarium runs resume {run.id}" in out
+    assert run.state == "cancelled"
+    assert [kept for kept, _ in run.checkpoints()] == [step]
+
+
+def test_a_killed_command_line_leaves_its_run_at_work(home):
+    process, run = command_line("--device", "cpu")
+    process.kill()
+    process.communicate()
+    rows = len(run.series())
+    assert until(lambda: len(run.series()) > rows)
+    assert run.state == "running"
+    run.pause()
+    assert ends(run) == "paused"
