@@ -55,6 +55,7 @@ def train(folder: Path) -> int:
     from tqdm import tqdm
 
     from engine.folder import Plan
+    from engine.record import is_number
     from engine.run import run
 
     plan = Plan.read(folder)
@@ -64,10 +65,10 @@ def train(folder: Path) -> int:
         bar.total = bar.total or read_state(folder).get("steps")
         bar.update(step - bar.n)
         if step % 10 == 0 or step == bar.total:
-            numbers = {name: f"{float(value):.3g}" for name, value in report.items() if getattr(value, "ndim", 0) == 0}
+            numbers = {name: f"{float(value):.3g}" for name, value in report.items() if is_number(value)}
             bar.set_postfix(numbers, refresh=False)
 
-    state = run(folder, watch)
+    state = run(folder, None if bar.disable else watch)
     bar.close()
     told = read_state(folder)
     print(f"{state} after {told.get('step', 0)} steps: {folder}" + (f" ({told['cause']})" if told.get("cause") else ""))

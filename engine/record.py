@@ -86,7 +86,7 @@ class Record:
 
     def write(self, step: int, report: Report, *, media: bool) -> None:
         """Take a report: numbers always, the rest when `media`. Device numbers are fetched a second at a time."""
-        numbers = {name: value for name, value in report.items() if _is_number(value)}
+        numbers = {name: value for name, value in report.items() if is_number(value)}
         self._waiting.append((step, time.monotonic() - self._started, numbers))
         rest = {name: value for name, value in report.items() if name not in numbers}
         if media and rest:
@@ -126,7 +126,8 @@ class Record:
         self._file.close()
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a reported value belongs to the series."""
     return isinstance(value, (int, float)) or (hasattr(value, "ndim") and value.ndim == 0)
 
 

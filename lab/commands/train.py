@@ -89,7 +89,9 @@ def _watch(run: Run, supervisor: subprocess.Popen[bytes]) -> None:
         while supervisor.poll() is None:
             state, rows = run.state, series.read()
             bar.total = run.told.get("steps")
-            bar.set_description(run.plan.method if state == "running" else f"{run.plan.method}: {_where(run, state)}")
+            bar.set_description_str(
+                run.plan.method if state == "running" else f"{run.plan.method}: {_where(run, state)}"
+            )
             if rows:
                 bar.update(rows[-1]["step"] - bar.n)
                 bar.set_postfix({name: f"{value:.3g}" for name, value in _numbers(rows[-1]).items()}, refresh=False)
