@@ -41,7 +41,7 @@ EMBEDDED = (
     Source("glyphs", "letters in twelve faces; the splits share no class", 3_816, 318, 28, "Bitstream Vera and Arev"),
     Source("cutouts", "one emoji on a photograph, in colour", 4_000, 15, 64, "Apache-2.0; photographs as below"),
     Source("photos", "real photographs, whole", 20, 0, 128, "free, file by file: assets/LICENSES.md"),
-    Source("photos:crops:N", "N random crops of the photographs (4000 unless said)", 4_000, 0, 64, "as photos"),
+    Source("photos:crops", "random crops of the photographs; photos:crops:500 gives 500", 4_000, 0, 64, "as photos"),
     Source("nuclei", "a fluorescence micrograph in squares: boxes and instances", 12, 1, 128, "BSD-3-Clause"),
     Source("video:pedestrians", "a street in 96 frames", 96, 0, 224, "Apache-2.0"),
     Source("video:bunny", "an animated film in 106 frames", 106, 0, 224, "CC-BY-3.0"),
@@ -65,7 +65,7 @@ FILES = (
         "folder:PATH", "a folder with one folder a class; train, val, test above them or not", None, None, 224, "yours"
     ),
     Source("unlabelled:PATH", "a folder of images", None, 0, 224, "yours"),
-    Source("coco:FILE.json", "boxes and outlines in COCO's format", None, None, 224, "yours"),
+    Source("coco:FILE", "boxes and outlines in COCO's format", None, None, 224, "yours"),
     Source("voc:PATH", "boxes in Pascal VOC's xml", None, None, 224, "yours"),
     Source("masks:PATH", "images/ and masks/, paired by name", None, None, 224, "yours"),
     Source("video:FILE", "the frames of a film", None, 0, 224, "yours"),

@@ -64,17 +64,19 @@ class Reader:
                 " use the version that was annotated, or save it without EXIF rotation",
             )
         boxes = torch.tensor([thing.box for thing in record.things], dtype=torch.float32).view(-1, 4)
-        semantic, instances = self.maps(record) if self.outlines else (None, None)
+        semantic = instances = None
+        if self.outlines:
+            semantic, instances = (torch.from_numpy(each) for each in self.maps(record))
+            semantic = letterbox_labels(semantic, size)[None]
+            instances = letterbox_labels(instances, size, outside=0)[None]
         return Batch(
             images=letterbox(image, self.facts)[None],
             index=torch.tensor([i]),
             boxes=[letterbox_boxes(boxes, record.height, record.width, size)],
             box_labels=[torch.tensor([thing.label for thing in record.things], dtype=torch.int64)],
             box_ignore=[torch.tensor([thing.ignore for thing in record.things], dtype=torch.bool)],
-            semantic=None if semantic is None else letterbox_labels(torch.from_numpy(semantic), size)[None],
-            instances=None
-            if instances is None
-            else letterbox_labels(torch.from_numpy(instances), size, outside=0)[None],
+            semantic=semantic,
+            instances=instances,
         )
 
     def maps(self, record: Annotated) -> tuple[np.ndarray, np.ndarray]:

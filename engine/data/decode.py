@@ -86,8 +86,8 @@ def decode(source: Path | str | bytes, name: str = "", least: int = 0) -> Tensor
 def decode_cutout(source: Path | str | bytes, name: str = "") -> tuple[Tensor, Tensor]:
     """The picture's colours as stored, uint8 (3, H, W), and its opacity, uint8 (H, W), 255 where it has none."""
     with opened(source, name) as image:
-        pixels = _tensor(upright(image).convert("RGBA"))
-        return pixels[:3], pixels[3]
+        rgba = _tensor(upright(image).convert("RGBA"))
+        return rgba[:3], rgba[3]
 
 
 def decode_labels(source: Path | str | bytes, name: str = "") -> Tensor:
@@ -114,7 +114,8 @@ def opened(source: Path | str | bytes, name: str = "") -> Iterator[Image.Image]:
             raise Refused(_stranger(data)) from None
         with image:
             if image.width * image.height > MAX_PIXELS:
-                raise Refused(f"has {image.width} x {image.height} pixels, allowed are 64 million; reduce it")
+                size, most = f"{image.width} x {image.height}", MAX_PIXELS // 10**6
+                raise Refused(f"has {size} pixels, allowed are {most} million; reduce it")
             yield image
 
 

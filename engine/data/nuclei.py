@@ -24,7 +24,10 @@ def load(variant: str, split: str, size: int | None, channels: int | None) -> Me
     facts = Facts(channels or 1, size or SIDE, ("nucleus",))
     kept = [place for place in range(16) if (place % 4 == 3) == (split == "test")]
     images = fit(tiles("segmentation/nuclei.png", SIDE)[kept], facts)
-    maps = [renumbered(letterbox_labels(ids.long(), facts.size)) for ids in _ids()[kept]]
+    maps = [
+        renumbered(letterbox_labels(ids.long(), facts.size))
+        for ids in tiles("segmentation/nuclei_mask.png", SIDE)[kept, 0]
+    ]
     boxes = [bounds(ids) for ids in maps]
     rows = Batch(
         images=images,
@@ -38,15 +41,10 @@ def load(variant: str, split: str, size: int | None, channels: int | None) -> Me
     return Memory(rows, facts)
 
 
-def _ids() -> Tensor:
-    return tiles("segmentation/nuclei_mask.png", SIDE)[:, 0]
-
-
 def renumbered(ids: Tensor) -> Tensor:
     """Instance ids (H, W) as 1..n without gaps, in the same order; 0 stays background."""
-    return (
-        torch.cat((torch.zeros(1, dtype=ids.dtype), ids.flatten())).unique(return_inverse=True)[1][1:].view(ids.shape)
-    )
+    present = torch.cat((ids.new_zeros(1), ids[ids > 0].unique()))
+    return torch.searchsorted(present, ids)
 
 
 def bounds(ids: Tensor) -> Tensor:

@@ -21,8 +21,7 @@ from engine.data.text import sentences
 @pytest.mark.parametrize("row", EMBEDDED, ids=lambda row: row.spec)
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_every_embedded_source_is_what_the_list_says(row, split):
-    spec = row.spec.removesuffix(":N")
-    dataset = open_data(spec, split)
+    dataset = open_data(row.spec, split)
     assert isinstance(dataset, Dataset)
     assert dataset.facts.size == row.size
     if split == "train":
