@@ -21,6 +21,7 @@ def shelf(tmp_path):
 def test_every_shipped_file_is_whole_and_has_a_licence():
     rows = manifest()
     assert faults() == []
+    assert strays() == []
     assert all(row.licence and row.source for row in rows)
     text = (ROOT / "LICENSES.md").read_text("utf-8")
     assert all(f"| {row.file} |" in text and row.sha256 in text for row in rows)
