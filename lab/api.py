@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from engine.assets import ROOT
 from engine.record import read_values
 from lab import warm
-from lab.figures import PICTURES, draw, jpeg, raster
+from lab.figures import draw, jpeg, portable, raster
 from lab.pictures import stack
+from lab.redraw import script
 from lab.runs import find
 
 if TYPE_CHECKING:
@@ -44,13 +45,16 @@ def brought(name: str) -> Tensor:
 
 
 async def lens(request: Request) -> Response:
-    """POST {"target", "lens", "images", "knobs", "seed", "dark"}: the answer's pictures as one JPEG."""
+    """POST {"target", "lens", "images", "knobs", "seed", "dark"}: the answer's exhibits, and the milliseconds it took.
+
+    With "script", a number: the script that draws this exhibit of the answer.
+    """
     if request.headers.get("content-type") != "application/json":
         return JSONResponse({"error": "send JSON"}, 415)
     asked = await request.json()
     try:
         return await run_in_threadpool(answer, asked)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, IndexError) as error:
         return JSONResponse({"error": str(error)}, 422)
 
 
@@ -63,12 +67,12 @@ def answer(asked: dict[str, Any]) -> Response:
     lens = looker.lens(asked["lens"])
     images = brought(asked["images"]) if lens.takes == "images" else None
     report: dict[str, Any] = {}
-    for report in looker.answers(lens, lens.params.make(asked["knobs"]), images, int(asked.get("seed", 0))):  # noqa: B007
+    for report in looker.answers(lens, lens.params.make(asked["knobs"]), images, int(asked["seed"])):  # noqa: B007
         pass
-    dark = bool(asked.get("dark"))
-    drawn = [raster(figure, dark) for exhibit in lens.exhibits for figure in draw(exhibit, report, dark)]
-    took = f"{1000 * (time.perf_counter() - started):.0f}"
-    return Response(jpeg(stack(drawn, dark)), media_type="image/jpeg", headers={"Server-Timing": f"lens;dur={took}"})
+    if "script" in asked:
+        return PlainTextResponse(script(lens.exhibits[asked["script"]], report))
+    exhibits = portable(lens.exhibits, report, bool(asked["dark"]))
+    return JSONResponse({"exhibits": exhibits, "milliseconds": round(1000 * (time.perf_counter() - started))})
 
 
 def figure(request: Request) -> Response:
@@ -82,11 +86,6 @@ def figure(request: Request) -> Response:
     except (ValueError, KeyError, IndexError, OSError) as error:
         return JSONResponse({"error": str(error)}, 404)
     return Response(jpeg(stack(drawn, dark)), media_type="image/jpeg", headers={"Cache-Control": "max-age=86400"})
-
-
-def is_picture(exhibit: Any) -> bool:
-    """Whether a live answer can be shown as pictures."""
-    return isinstance(exhibit, PICTURES)
 
 
 ROUTES: list[BaseRoute] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ class Sheet:
 Figure = Image.Image | Plot | Reel | Sheet
 PICTURES = (Pictures, Overlay, Boxes, Masks)
 """The kinds that are drawn as one picture."""
+POINTED = (Scatter, Graph, Film)
+"""The kinds that one points at or plays: they need more than a still drawing."""
 
 
 def draw(exhibit: Exhibit, values: Mapping[str, Any], dark: bool = False) -> list[Figure]:
@@ -99,6 +102,29 @@ def jpeg(image: Image.Image) -> bytes:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=88, subsampling=0)
     return file.getvalue()
+
+
+def data_url(image: Image.Image) -> str:
+    """A picture as an address that holds it."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(image)).decode()
+
+
+def portable(exhibits: Sequence[Exhibit], values: Mapping[str, Any], dark: bool = False) -> list[dict[str, Any]]:
+    """Exhibits as JSON that a browser shows without a plotting library: pictures, drawings (SVG), tables."""
+    return [
+        {"says": one.says, "figures": [_sent(figure, dark) for figure in draw(one, values, dark)]} for one in exhibits
+    ]
+
+
+def _sent(figure: Figure, dark: bool) -> dict[str, Any]:
+    match figure:
+        case Plot():
+            return {"svg": converter().vegalite_to_svg(figure.whole(dark))}
+        case Sheet():
+            return {"columns": figure.columns}
+        case Reel():
+            return {"picture": data_url(raster(figure, dark))}
+    return {"picture": data_url(figure)}
 
 
 @cache

@@ -51,7 +51,7 @@ def form(
 def label(knob: Knob) -> str:
     """What stands above a widget: the knob's name, its unit, and the paper's value where it is another."""
     says = knob.name.replace("_", " ")
-    says += f" :gray[{knob.unit}]" if knob.unit else ""
+    says += f" :gray[{knob.unit}]" if knob.unit not in ("", knob.name) else ""
     if knob.paper is not None and knob.paper != knob.default:
         says += f" :gray[· paper {plain(knob.paper)}]"
     return says

@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 FONT = str(Path(__file__).resolve().parent.parent / "assets" / "fonts" / "IBMPlexSans-Regular.ttf")
 COLOURS = (
     "#1f8a9c", "#d1603d", "#c79a1b", "#9561b5", "#55963f", "#4a7fc1", "#c25a88", "#8d9c33", "#3aa894", "#a8714e",
-    "#7d8892", "#e08fb0",
+    "#7d8892", "#e08fb0", "#6f6bd1", "#b0453f", "#4f8f79", "#b58fd9",
 )  # fmt: skip
-"""Colours of labels, in order, legible on light and dark paper; they repeat after twelve."""
+"""Colours of labels, in order, legible on light and dark paper; they repeat after sixteen."""
 HEAT = ((0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39),
         (252, 255, 164))  # fmt: skip
 """A colour map from low to high, even in lightness."""
@@ -64,8 +64,9 @@ def beside(columns: int, count: int) -> int:
 
 
 def cell_size(columns: int, count: int) -> int:
-    """The width of a tile."""
-    return max(96, min(360, 1280 // (columns * beside(columns, count))))
+    """The width of a tile, such that a page shows most of the whole."""
+    groups = beside(columns, count)
+    return max(96, min(360, 1280 // (columns * groups), 900 * groups // count))
 
 
 def pictures(names: Sequence[str], values: Mapping[str, Any]) -> tuple[Columns, Legend]:

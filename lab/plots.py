@@ -27,28 +27,45 @@ class Plot:
     width: int = 0
 
     def whole(self, dark: bool = False) -> dict[str, Any]:
-        """The specification with its data and a style of its own, for drawing outside the page."""
-        ink, paper = ("#f0ede6", "#151514") if dark else ("#1d1c1a", "#fbfaf7")
-        text = {"labelColor": ink, "titleColor": ink, "labelFontSize": 14, "titleFontSize": 14, "titleFontWeight": 400}
+        """The specification with its data and style, for drawing outside the page."""
         values = [dict(zip(self.rows, row, strict=True)) for row in zip(*self.rows.values(), strict=True)]
         return self.spec | {
             "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
             "data": {"values": values},
             "width": self.width or 720,
             "autosize": {"type": "fit", "contains": "padding"},
-            "background": paper,
-            "config": {
-                "font": "IBM Plex Sans", "view": {"stroke": None}, "legend": text,
-                "axis": text | {"gridColor": ink, "gridOpacity": 0.12, "domainColor": ink, "tickColor": ink},
-                "text": {"color": ink, "fontSize": 13},
-            },
-        }  # fmt: skip
+            "background": "#151514" if dark else "#fbfaf7",
+            "config": style(dark),
+        }
+
+
+def style(dark: bool) -> dict[str, Any]:
+    """Letters large and dark enough for the last row."""
+    ink = "#f0ede6" if dark else "#1d1c1a"
+    text = {"labelColor": ink, "titleColor": ink, "labelFontSize": 15, "titleFontSize": 15, "titleFontWeight": 400}
+    return {
+        "font": "IBM Plex Sans",
+        "view": {"stroke": None},
+        "legend": text | {"symbolStrokeWidth": 3},
+        "axis": text | {"gridColor": ink, "gridOpacity": 0.12, "domainColor": ink, "tickColor": ink},
+        "title": {"color": ink, "fontSize": 16, "fontWeight": 600, "anchor": "start"},
+        "text": {"color": ink, "fontSize": 14},
+        "rule": {"color": ink},
+    }
+
+
+def shorter(names: Sequence[str]) -> dict[str, str]:
+    """Names as a visitor reads them, without the part that all share before a slash."""
+    shared = {name.partition("/")[0] for name in names}
+    cut = len(names) > 1 and len(shared) == 1 and all("/" in name for name in names)
+    return {name: words(name.partition("/")[2] if cut else name) for name in names}
 
 
 def colours(names: Sequence[str]) -> dict[str, Any]:
     """A colour channel for the column "name", with a legend only when there is something to tell apart."""
     scale = {"domain": list(names), "range": [COLOURS[i % len(COLOURS)] for i in range(len(names))]}
-    legend = {"orient": "top", "title": None, "columns": 6, "labelLimit": 260, "symbolOpacity": 1}
+    many = len(names) > 4
+    legend = {"orient": "right" if many else "top", "title": None, "labelLimit": 260, "symbolOpacity": 1}
     return {"field": "name", "type": "nominal", "scale": scale, "legend": legend if len(names) > 1 else None}
 
 
@@ -73,7 +90,7 @@ def smooth(numbers: np.ndarray) -> np.ndarray:
 def curves(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
     """Each value is (N,) or (N, 2): step and number. Long curves are drawn faintly, their running mean on top."""
     rows: dict[str, list[Any]] = {"step": [], "value": [], "mean": [], "name": []}
-    longest = 0
+    longest, shown = 0, shorter(names)
     for name in names:
         points = np.asarray(values[name], np.float64)
         if points.ndim < 2:
@@ -82,7 +99,7 @@ def curves(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
         rows["step"] += points[:, 0].tolist()
         rows["value"] += points[:, 1].tolist()
         rows["mean"] += smooth(points[:, 1]).tolist()
-        rows["name"] += [words(name)] * len(points)
+        rows["name"] += [shown[name]] * len(points)
         longest = max(longest, len(points))
     mean = {"y": {"field": "mean", "type": "quantitative"}}
     mark = {"type": "point", "filled": True, "size": 70} if longest < 2 else {"type": "line", "strokeWidth": 2.4}
@@ -91,11 +108,11 @@ def curves(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
     encoding = {
         "x": {"field": "step", "type": "quantitative", "axis": bare, "scale": {"nice": False}},
         "y": {"field": "value", "type": "quantitative", "title": title, "scale": {"zero": False}},
-        "color": colours([words(name) for name in names]),
+        "color": colours(list(shown.values())),
         "tooltip": [{"field": "name", "title": "curve"}, {"field": "step"}, {"field": "value", "format": ".4g"}],
     }
     layers = [{"mark": {"type": "line", "strokeWidth": 1, "opacity": 0.3}}, {"mark": mark, "encoding": mean}]
-    return Plot({"height": 260, "encoding": encoding, "layer": layers}, rows)
+    return Plot({"height": max(300, 24 * len(names) + 40), "encoding": encoding, "layer": layers}, rows)
 
 
 def matrix(name: str, values: Mapping[str, Any]) -> Plot:
@@ -165,19 +182,25 @@ def bars(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
     named = len(values[last]) > 0 and isinstance(values[last][0], str)
     series = series if named else list(names)
     labels = [str(word) for word in values[last]] if named else [str(i) for i in range(len(values[series[0]]))]
+    shown = shorter(series)
     rows = {
         "label": labels * len(series),
         "value": [float(value) for name in series for value in np.asarray(values[name]).ravel()],
-        "name": [words(name) for name in series for _ in labels],
+        "name": [shown[name] for name in series for _ in labels],
     }
     encoding: dict[str, Any] = {
         "y": {"field": "label", "type": "nominal", "sort": labels, "title": None, "axis": {"labelLimit": 260}},
-        "x": {"field": "value", "type": "quantitative", "title": words(series[0]) if len(series) == 1 else None},
-        "color": colours([words(name) for name in series]),
+        "x": {
+            "field": "value",
+            "type": "quantitative",
+            "title": words(series[0]) if len(series) == 1 else None,
+            "axis": {"tickCount": 6},
+        },
+        "color": colours(list(shown.values())),
         "tooltip": [{"field": "label"}, {"field": "name"}, {"field": "value", "format": ".4g"}],
     }
     if len(series) > 1:
-        encoding["yOffset"] = {"field": "name", "sort": [words(name) for name in series]}
+        encoding["yOffset"] = {"field": "name", "sort": list(shown.values())}
     return Plot({"mark": "bar", "height": {"step": 26 if len(series) == 1 else 14}, "encoding": encoding}, rows)
 
 

@@ -6,8 +6,21 @@ export default function (component) {
   const state = STATES.get(parentElement) ?? { shown: null, busy: false, wished: null, built: null, values: {} }
   STATES.set(parentElement, state)
   const root = parentElement.querySelector(".live")
-  const image = root.querySelector("img")
   const says = root.querySelector(".says")
+  const stage = root.querySelector(".stage")
+  const post = (wish) =>
+    fetch("/api/lens", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(wish) })
+  const show = (exhibits) => stage.replaceChildren(...exhibits.map((one, place) => exhibit(one, () => script(place))))
+
+  const script = async (place) => {
+    const answer = await post({ ...data.ask, knobs: state.values, script: place })
+    if (!answer.ok) return
+    const link = document.createElement("a")
+    link.href = URL.createObjectURL(await answer.blob())
+    link.download = `${data.ask.lens}.py`
+    link.click()
+    URL.revokeObjectURL(link.href)
+  }
 
   const ask = async () => {
     const wish = JSON.stringify({ ...data.ask, knobs: state.values })
@@ -16,21 +29,11 @@ export default function (component) {
     state.busy = true
     root.classList.add("busy")
     try {
-      const started = performance.now()
-      const answer = await fetch("/api/lens", {
-        method: "POST", headers: { "Content-Type": "application/json" }, body: wish,
-      })
-      if (answer.ok) {
-        const old = image.src
-        image.src = URL.createObjectURL(await answer.blob())
-        if (old.startsWith("blob:")) URL.revokeObjectURL(old)
-        says.textContent = `live · ${Math.round(performance.now() - started)} ms`
-        root.classList.remove("wrong")
-      } else {
-        const told = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }))
-        says.textContent = told.error
-        root.classList.add("wrong")
-      }
+      const answer = await post(JSON.parse(wish))
+      const told = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }))
+      root.classList.toggle("wrong", !answer.ok)
+      if (answer.ok) show(told.exhibits)
+      says.textContent = answer.ok ? `live · ${told.milliseconds} ms` : told.error
     } catch {
       says.textContent = "the lab does not answer; is it still running?"
       root.classList.add("wrong")
@@ -53,10 +56,37 @@ export default function (component) {
     state.values = { ...data.values }
     const form = root.querySelector(".knobs")
     form.replaceChildren(...data.knobs.map((knob) => field(knob, state.values[knob.name], change)))
-    image.src = data.stored || ""
-    says.textContent = data.stored ? "stored" : ""
+    show(data.stored)
+    says.textContent = data.stored.length ? "stored" : ""
   }
   ask()
+}
+
+function exhibit({ says, figures }, script) {
+  const whole = document.createElement("figure")
+  const row = whole.appendChild(document.createElement("div"))
+  row.className = "figures"
+  row.append(...figures.map(drawn))
+  const caption = whole.appendChild(document.createElement("figcaption"))
+  caption.appendChild(document.createElement("span")).textContent = says
+  const button = caption.appendChild(document.createElement("button"))
+  Object.assign(button, { type: "button", textContent: "Script", onclick: script })
+  button.title = "A Python file that draws this figure again, without the lab."
+  return whole
+}
+
+function drawn(figure) {
+  if (figure.svg) return document.importNode(new DOMParser().parseFromString(figure.svg, "image/svg+xml").documentElement, true)
+  if (figure.picture) return Object.assign(new Image(), { src: figure.picture, alt: "" })
+  const table = document.createElement("table")
+  const names = Object.keys(figure.columns)
+  const line = (cells, kind) => {
+    const row = table.insertRow()
+    for (const cell of cells) row.appendChild(document.createElement(kind)).textContent = cell
+  }
+  line(names, "th")
+  for (let i = 0; i < figure.columns[names[0]].length; i++) line(names.map((name) => figure.columns[name][i]), "td")
+  return table
 }
 
 function field(knob, value, change) {

@@ -1,8 +1,8 @@
-"""A lens under the hand: its knobs as sliders, its pictures following while they are dragged."""
+"""A lens under the hand: its knobs as sliders, its answer following while they are dragged."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from engine.params import Knob, Params
 from lab.forms import SLIDES, fine_step, ladder, plain, sentence
 
 HERE = Path(__file__).parent
-HTML = (
-    '<div class="live"><div class="knobs"></div><div><img alt="the answer of the lens"><p class="says"></p></div></div>'
-)
+HTML = """<div class="live">
+<div><div class="knobs"></div><p class="says"></p></div>
+<div class="stage"></div>
+</div>"""
 
 _live = st.components.v2.component(
     "visionarium_live",
@@ -24,16 +25,18 @@ _live = st.components.v2.component(
 )
 
 
-def live(ask: Mapping[str, Any], start: Params, *, stored: str = "", key: str) -> dict[str, Any]:
+def live(
+    ask: Mapping[str, Any], start: Params, *, stored: Sequence[Mapping[str, Any]] = (), key: str
+) -> dict[str, Any]:
     """Show a lens and return its knobs' values as they were last let go.
 
-    ask: the body of POST /api/lens without its knobs. start: the values at first. stored: the address of a picture to
-    show until the first answer.
+    ask: the body of POST /api/lens without its knobs. start: the values at first. stored: exhibits to show until the
+    first answer (see `lab.figures.portable`).
     """
     knobs = type(start).knobs()
     values = start.model_dump(mode="json")
     data = {"ask": dict(ask), "knobs": [described(knob, values[knob.name]) for knob in knobs], "values": values,
-            "stored": stored}  # fmt: skip
+            "stored": list(stored)}  # fmt: skip
     result = _live(key=key, data=data, default={"values": values}, on_values_change=lambda: None)
     return dict(result["values"] or values)
 

@@ -33,8 +33,10 @@ def strip_of(id: str, place: int = 0) -> bytes | None:
 
 
 def strip(columns: list[list[Image.Image]]) -> Image.Image:
-    """The first tiles side by side: image after image, each in all its columns, as far as there is room."""
-    tiles = [column[row] for row in range(len(columns[0])) for column in columns if row < len(column)][:ACROSS]
+    """Four tiles side by side: image after image, each in all its columns, from the middle of the answer on."""
+    rows = len(columns[0])
+    order = [*range(rows // 2, rows), *range(rows // 2)]
+    tiles = [column[row] for row in order for column in columns if row < len(column)][:ACROSS]
     sheet = Image.new("RGB", (ACROSS * TILE, TILE), "#808080")
     for i in range(ACROSS):
         sheet.paste(tiles[i % len(tiles)].resize((TILE, TILE), Image.Resampling.LANCZOS), (i * TILE, 0))

@@ -31,7 +31,9 @@ def samples(spec: str) -> None:
         st.error(f"{error}.")
         return
     st.caption(says)
-    show(exhibits, values, f"samples-{spec}")
+    for place, exhibit in enumerate(exhibits):
+        classes = values if "objects" not in exhibit.names else {**values, "classes": []}
+        show([exhibit], classes, f"samples-{spec}-{place}")
 
 
 @st.cache_data(show_spinner="Reading the images", max_entries=32)
@@ -101,7 +103,7 @@ def check() -> None:
         st.success(f"Nothing is wrong. Train on it with data = {spec}")
         return
     stops = sum(fault.stops for fault in faults)
-    st.markdown(f"**{len(faults)} faults, {stops} of which stop a run.**")
+    st.markdown(f"**{len(faults)} fault{'s' * (len(faults) > 1)}; {stops or 'none'} of them would stop a run.**")
     order = sorted(faults, key=lambda fault: not fault.stops)
     st.dataframe(
         {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -12,7 +11,8 @@ from PIL import Image
 
 from engine.method import Exhibit
 from lab.components.scrub import scrub
-from lab.figures import Figure, Plot, Reel, Sheet, draw, jpeg
+from lab.figures import Figure, Plot, Reel, Sheet, data_url, draw, jpeg
+from lab.plots import style
 from lab.redraw import script
 
 
@@ -42,18 +42,18 @@ def show_figure(figure: Figure, says: str, key: str) -> None:
             st.image(jpeg(figure), alt=says)
         case Plot():
             width = figure.width or "stretch"
-            st.vega_lite_chart(figure.rows, figure.spec, width=width, key=f"plot-{key}", alt=says)
+            spec = figure.spec | {"config": style(is_dark())}
+            st.vega_lite_chart(figure.rows, spec, width=width, key=f"plot-{key}", alt=says)
         case Reel():
-            frames = ["data:image/jpeg;base64," + base64.b64encode(jpeg(frame)).decode() for frame in figure.frames]
-            scrub([(str(i + 1), [frame]) for i, frame in enumerate(frames)], key=f"reel-{key}")
+            scrub([(str(i + 1), [data_url(frame)]) for i, frame in enumerate(figure.frames)], key=f"reel-{key}")
         case Sheet():
-            st.dataframe(figure.columns, hide_index=True, alt=says)
+            st.dataframe(figure.columns, hide_index=True, width="content", alt=says)
 
 
 def legend(exhibit: Exhibit, values: Mapping[str, Any], key: str) -> None:
     """The sentence under a figure, and the script beside it."""
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(exhibit.says, width="content")
+    with st.container(horizontal=True, wrap=False, vertical_alignment="top", horizontal_alignment="distribute"):
+        st.caption(exhibit.says)
         st.download_button(
             "Script", partial(script, exhibit, dict(values)), f"{type(exhibit).__name__.lower()}.py", "text/x-python",
             key=f"script-{key}", type="tertiary", on_click="ignore", icon=":material/code:",

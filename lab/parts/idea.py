@@ -27,7 +27,8 @@ def idea(card: Card) -> None:
         st.subheader("Equation", anchor=False)
         st.latex(equation(card))
         rows = "\n".join(f"| {symbol} | {meaning} |" for symbol, meaning in card.terms)
-        st.markdown(f"| | |\n|:--|:--|\n{rows}")
+        with st.container(key="terms"):
+            st.markdown(f"| | |\n|:--|:--|\n{rows}")
     with right:
         st.subheader("Differs from the paper", anchor=False)
         st.markdown(one_paragraph(card.parts["Differs"]))

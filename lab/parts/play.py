@@ -16,6 +16,7 @@ from engine.record import read_values
 from engine.showcase import folder, revive, slug
 from lab import api, warm
 from lab.components.live import live
+from lab.figures import POINTED, portable
 from lab.forms import form
 from lab.looking import MOST, Looker, pictures_in
 from lab.parts.exhibit import is_dark, show
@@ -46,6 +47,12 @@ def stored_answers(id: str) -> list[Stored]:
     return [one for _, one in sorted(found, key=lambda pair: pair[0])]
 
 
+@st.cache_data(show_spinner=False, max_entries=64)
+def stored_figures(path: Path, _exhibits: tuple[Exhibit, ...], dark: bool) -> list[dict[str, Any]]:
+    """A stored answer as the browser shows it."""
+    return portable(_exhibits, read_values(path)[0], dark)
+
+
 def play(id: str, target: str = "") -> None:
     """The lenses of a method. target: the checkpoint to look through, instead of a choice of the method's own."""
     stored = [] if target else stored_answers(id)
@@ -53,19 +60,15 @@ def play(id: str, target: str = "") -> None:
     if not names:
         nothing_yet(id)
         return
-    chosen = names[0]
-    if len(names) > 1:
-        chosen = st.segmented_control(
-            "Lens",
-            names,
-            default=names[0],
-            required=True,
-            key="lens",
-            label_visibility="collapsed",
-            bind="query-params",
-        )
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        chosen = names[0]
+        if len(names) > 1:
+            chosen = st.segmented_control(
+                "Lens", names, default=chosen, required=True, key="lens", label_visibility="collapsed",
+                bind="query-params",
+            )  # fmt: skip
+        model = target or chosen_model(id)
     answer = next((one for one in stored if one.name == chosen), None)
-    model = target or chosen_model(id)
     try:
         looker = warm.ready(model) if model else None
     except ValueError as error:
@@ -124,7 +127,9 @@ def chosen_model(id: str) -> str:
     def named(option: str) -> str:
         return "The shipped demo" if option == id else f"{runs[option].plan.name or 'run'} · {option}"
 
-    return st.selectbox("Model", options, format_func=named, key="model", bind="query-params", width=520)
+    return st.selectbox(
+        "Model", options, format_func=named, key="model", bind="query-params", width=440, label_visibility="collapsed"
+    )
 
 
 def look(looker: Looker, name: str, answer: Stored | None, target: str) -> None:
@@ -143,13 +148,12 @@ def look(looker: Looker, name: str, answer: Stored | None, target: str) -> None:
 
 @st.fragment
 def ask_it(looker: Looker, lens: Lens, brought: str, answer: Stored | None, target: str) -> None:
-    """Knobs and answer: under the hand where the answer is pictures, else drawn on the page."""
+    """Knobs and answer: following the hand, unless the answer takes long or is pointed at."""
     key = f"{slug(lens.name)}-{target}"
-    if all(api.is_picture(exhibit) for exhibit in lens.exhibits) and not isgeneratorfunction(lens.look):
+    if not isgeneratorfunction(lens.look) and not any(isinstance(exhibit, POINTED) for exhibit in lens.exhibits):
         ask = {"target": target, "lens": slug(lens.name), "images": brought, "seed": 0, "dark": is_dark()}
-        values = live(ask, lens.params.make({}), key=f"live-{key}")
-        for exhibit in lens.exhibits:
-            st.caption(exhibit.says)
+        shown = [] if answer is None else stored_figures(answer.path, answer.exhibits, is_dark())
+        values = live(ask, lens.params.make({}), stored=shown, key=f"live-{key}")
     else:
         values = panel(looker, lens, brought, answer, key)
     with st.expander("As a command"):

@@ -9,8 +9,9 @@ import streamlit as st
 from engine import receipts
 from engine.catalog import Card
 from engine.receipts import Outcome, Receipt
+from lab.parts.exhibit import is_dark
 from lab.pictures import COLOURS, words
-from lab.plots import Plot
+from lab.plots import Plot, style
 
 
 def receipt(card: Card) -> None:
@@ -18,13 +19,14 @@ def receipt(card: Card) -> None:
     found = receipts.read(card.id)
     if found is None:
         st.markdown("This claim was not measured here yet. It takes the demo's time, three times for each arm:")
-        st.code(f"visionarium receipts --measure {card.id}", language="bash")
+        st.code(f"visionarium receipts --measure {card.id}", language="bash", wrap_lines=True)
         return
     st.markdown(found.says, width=1060)
     left, right = st.columns([3, 2], gap="large")
     with left:
         chart = plot(found)
-        st.vega_lite_chart(chart.rows, chart.spec, alt=f"{words(found.figure)} of each arm over seeds")
+        spec = chart.spec | {"config": style(is_dark())}
+        st.vega_lite_chart(chart.rows, spec, alt=f"{words(found.figure)} of each arm over seeds")
         st.caption(
             f"Each dot is one run, each bar the mean of an arm; {'higher' if found.higher else 'lower'} is better. "
             f"The line is the baseline, {words(found.baseline)}."
@@ -41,7 +43,7 @@ def receipt(card: Card) -> None:
             f"Measured {found.date} on {found.machine}, {found.seconds:.0f} CPU seconds a demo. "
             + ("" if receipts.fingerprint(card.id) == found.code else "The method's code has changed since then.")
         )
-        st.code(f"visionarium receipts --measure {card.id}", language="bash")
+        st.code(f"visionarium receipts --measure {card.id}", language="bash", wrap_lines=True)
 
 
 def spread(outcomes: list[Outcome]) -> str:
@@ -61,7 +63,7 @@ def plot(found: Receipt) -> Plot:
     }
     arms = list(dict.fromkeys(rows["arm"]))
     y = {"field": "arm", "type": "nominal", "sort": arms, "title": None, "axis": {"labelLimit": 260}}
-    x = {"type": "quantitative", "title": words(found.figure), "scale": {"zero": False}}
+    x = {"type": "quantitative", "title": words(found.figure), "scale": {"zero": False}, "axis": {"tickCount": 6}}
     colour = {"field": "arm", "scale": {"domain": arms, "range": list(COLOURS[: len(arms)])}, "legend": None}
     tooltip = [{"field": "seed"}, {"field": "figure", "format": ".4g"}]
     layers = [

@@ -173,5 +173,5 @@ def test_data_is_browsed_and_checked(tmp_path):
     (tmp_path / "broken" / "a").mkdir(parents=True)
     (tmp_path / "broken" / "a" / "x.jpg").write_bytes(b"no picture")
     app = opened("data", part="Check your own", data=str(tmp_path / "broken"), kind="folder")
-    assert "faults" in text(app)
+    assert "would stop a run" in text(app)
     assert "x.jpg" in app.dataframe[0].value["where"][0]
