@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from lab.commands import app, assets, bench, data, look, methods, receipts, runs, train
 
@@ -39,5 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def entry() -> None:
+    """The installed command: as `main`, but it does not wait a second for torch to take itself down."""
+    code = main()
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

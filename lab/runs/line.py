@@ -54,10 +54,13 @@ class Ticket:
         self._waiting.mkdir(parents=True, exist_ok=True)
         self._path = self._waiting / _name(folder, plan)
         replace_file(self._path, str(folder).encode())
+        self._behind: Path | None = None
 
     def slot(self) -> Slot | None:
         """The slot, once it is this run's turn; the ticket is then given back."""
-        if next(_before(self._path), None):
+        if self._behind is None or not _lives(self._behind):
+            self._behind = next(_before(self._path), None)
+        if self._behind is not None:
             return None
         places = gpus() or ["0"] if self.line == "cuda" else [""]
         for place in places:
@@ -85,11 +88,15 @@ def _before(ticket: Path) -> Iterator[Path]:
     for path in sorted(ticket.parent.glob("[0-9]*")):
         if path.name >= ticket.name:
             return
-        try:
-            folder = Path(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            continue
-        if holder(folder / "live.lock") is None:
-            path.unlink(missing_ok=True)
-        else:
+        if _lives(path):
             yield path
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _lives(ticket: Path) -> bool:
+    try:
+        folder = Path(ticket.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    return holder(folder / "live.lock") is not None
