@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.assets import ROOT
+from engine.assets import ROOT, Asset, record
 from engine.catalog import card, ids
 from engine.files import replace_file
 
@@ -146,6 +146,8 @@ def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, worker
     )
     path(id).parent.mkdir(parents=True, exist_ok=True)
     replace_file(path(id), (json.dumps(asdict(receipt), indent=1, ensure_ascii=False) + "\n").encode())
+    made = f"made by `visionarium receipts {id} --measure`"
+    record([Asset(path(id).relative_to(ROOT).as_posix(), made, "Apache-2.0")])
     return receipt
 
 
@@ -189,20 +191,50 @@ def machine() -> str:
 
 
 def table() -> list[dict[str, Any]]:
-    """A row a method for the command line and the README, in teaching order."""
+    """A row a method, in teaching order; figures are mean ± standard deviation over the seeds."""
     rows = []
     for id in ids():
         receipt = read(id)
         if receipt is None:
             rows.append({"method": id, "verdict": "not measured; run `visionarium receipts --measure`"})
             continue
-        row: dict[str, Any] = {"method": id, "figure": receipt.figure}
-        for arm, outcomes in receipt.arms.items():
-            figures = [one.figure for one in outcomes]
-            row[arm] = f"{statistics.fmean(figures):.3f} ± {statistics.stdev(figures):.3f}"
-        baseline = statistics.fmean(one.baseline for one in next(iter(receipt.arms.values())))
-        rows.append(row | {
-            "baseline": f"{receipt.baseline} {baseline:.3f}", "beats it": receipt.beats_baseline,
-            "verdict": receipt.verdict, "seconds": round(receipt.seconds), "date": receipt.date,
+        arms = {arm: _spread([one.figure for one in outcomes]) for arm, outcomes in receipt.arms.items()}
+        rows.append({
+            "method": id, "figure": receipt.figure, "arms": arms,
+            "baseline": f"{receipt.baseline} {_spread([one.baseline for one in next(iter(receipt.arms.values()))])}",
+            "beats baseline": receipt.beats_baseline, "claim": receipt.verdict, "seconds": round(receipt.seconds),
+            "date": receipt.date, "machine": receipt.machine,
         })  # fmt: skip
     return rows
+
+
+def _spread(values: list[float]) -> str:
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.3f}{spread}"
+
+
+def markdown() -> str:
+    """The table of the README."""
+    lines = ["| method | measured | with | against | baseline | claim | CPU-s |", "|---|---|---|---|---|---|---:|"]
+    machines = set()
+    for row in table():
+        title = f"[{card(row['method']).title}](engine/methods/{row['method'].replace('.', '/')}.py)"
+        if "arms" not in row:
+            lines.append(f"| {title} | | | | | {row['verdict']} | |")
+            continue
+        method, contrast = [f"{name} **{value}**" for name, value in row["arms"].items()][:2]
+        lines.append(f"| {title} | {row['figure']} | {method} | {contrast} | {row['baseline']} | {row['claim']} "
+                     f"| {row['seconds']} |")  # fmt: skip
+        machines.add(f"{row['date']}, {row['machine']}")
+    return "\n".join([*lines, "", f"Measured {'; '.join(sorted(machines))}."]) + "\n"
+
+
+def write_readme(readme: Path = ROOT.parent / "README.md") -> None:
+    """Put the table of receipts between its marks in the README."""
+    start, end = "<!-- receipts -->\n", "<!-- /receipts -->"
+    before, _, rest = readme.read_text("utf-8").partition(start)
+    replace_file(readme, (before + start + "\n" + markdown() + "\n" + end + rest.partition(end)[2]).encode())
+
+
+if __name__ == "__main__":
+    write_readme()

@@ -1,7 +1,8 @@
 """What every source of data answers: `Facts`, `Batch`, `Dataset`; and `Memory`, a set kept in one piece.
 
 Images leave a source as uint8 (B, C, H, W) and reach a method as float in [0, 1]; `Batch.to` is the only place that
-converts. Boxes are [x1, y1, x2, y2] in continuous pixels, half open (a pixel (row r, col c) covers [c, c+1) x [r, r+1)).
+converts. Boxes are [x1, y1, x2, y2] in continuous pixels, half open: the pixel in row r, column c covers
+[c, c + 1) x [r, r + 1).
 """
 
 from __future__ import annotations
