@@ -37,6 +37,7 @@ from engine.data.base import Facts
 from engine.data.pictures import names, picture
 from engine.method import Claim, Curves, Lens, Matrix, Method, Params, Pictures, Report, knob
 from engine.nets.pretrained import FeatureNet, Pooling, features
+from engine.ops.colour import recolour, total_variation
 from engine.ops.gram import gram
 
 Depth = Literal["1", "2", "3", "4", "5"]
@@ -123,12 +124,6 @@ class Target:
         }
 
 
-def total_variation(images: Tensor) -> Tensor:
-    """Mean squared difference of neighbouring pixels."""
-    down, right = images.diff(dim=2), images.diff(dim=3)
-    return down.square().mean() + right.square().mean()
-
-
 def objective(pixels: Tensor, target: Target, p: Painting, match: str) -> tuple[Tensor, Report]:
     """The loss, and its parts by name."""
     values = target.at_depths(pixels)
@@ -142,15 +137,6 @@ def objective(pixels: Tensor, target: Target, p: Painting, match: str) -> tuple[
     parts = {f"style error {depth}": error.detach() for depth, error in styles.items()}
     overall = torch.stack(list(styles.values())).mean().detach()
     return loss, {"loss": loss.detach(), "content error": content.detach(), "style error": overall, **parts}
-
-
-def recolour(content: Tensor, style: Tensor) -> Tensor:
-    """`content` with the mean and covariance of the colours of `style`: x -> L_s L_c^{-1} (x - m_c) + m_s."""
-    flat, wanted = content[0].flatten(1), style[0].flatten(1)
-    eye = 1e-5 * torch.eye(3, device=content.device)
-    root, aim = (torch.linalg.cholesky(torch.cov(colours) + eye) for colours in (flat, wanted))
-    moved = aim @ torch.linalg.solve(root, flat - flat.mean(1, keepdim=True)) + wanted.mean(1, keepdim=True)
-    return moved.reshape(content.shape).clamp(0, 1)
 
 
 def begin(model: Canvas, p: StyleParams, bench: Bench) -> None:

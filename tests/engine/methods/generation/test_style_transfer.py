@@ -15,8 +15,6 @@ from engine.methods.generation.style_transfer import (
     StyleParams,
     Target,
     objective,
-    recolour,
-    total_variation,
 )  # fmt: skip
 
 
