@@ -16,6 +16,7 @@ from engine.methods.generation.style_transfer import (
     Target,
     objective,
 )  # fmt: skip
+from engine.ops.colour import recolour, total_variation
 
 
 def shown(name, size=48):
