@@ -1,0 +1,1 @@
+"""Knowing what one does not know."""
