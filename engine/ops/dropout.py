@@ -39,8 +39,8 @@ def only_dropout(net: nn.Module, probability: float | None = None) -> Iterator[N
             module.p = module.p if probability is None else probability
         yield
     finally:
-        for module, training in modes.items():
-            module.training = training
+        for part, training in modes.items():
+            part.training = training
         for module, p in zip(found, own, strict=True):
             module.p = p
 
@@ -65,7 +65,8 @@ def samples(
     """The outputs of `passes` passes with dropout on, (B, passes, ...) float32, each image under a mask of its own.
 
     What comes before the first dropout runs once (see `split`). Dropout draws from torch's own generator: it is seeded
-    from `generator` for the passes and (on the CPU and CUDA) put back after, so that training goes on as if nobody had looked.
+    from `generator` for the passes and put back after (on the CPU and CUDA), so that training goes on as if nobody had
+    looked.
     """
     if passes < 2:
         raise ValueError(f"passes: expected 2 or more, for there is no spread in {passes}")

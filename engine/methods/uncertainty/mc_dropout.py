@@ -20,7 +20,13 @@ Differs. Batch norm in the convolutions, which stays in eval mode; dropout about
 convolutions run once for all passes. Scenes are segmented by a U-Net with group norm, with dropout at its centre, in
 place of SegNet; its passes share nothing.
 
-Expect. MEASURED
+Expect. The demo learns from 1000 garments in 300 steps and takes 26 to 29 CPU-seconds on a busy core. Means of three
+seeds, standard deviations in brackets: a character raises more total doubt than a garment in 0.919 (0.007) of cases;
+with dropout off in 0.825 (0.020), trained without dropout in 0.825 (0.012). The epistemic part alone tells them apart
+best, 0.974 (0.002): it is 0.12 nats on garments, 0.56 on characters. Accuracy is alike with dropout on and off (0.853,
+0.854) and without (0.854). The cross-entropy of dropout on and off is alike too (0.436, 0.433) and lower than without
+(0.487), but averaging makes the answers too modest here: the calibration error is 0.042 with dropout on, 0.029 with
+dropout off, 0.066 without dropout.
 """
 
 from __future__ import annotations
@@ -184,7 +190,7 @@ def evaluate(model: McDropout, bench: Bench) -> Report:
             "epistemic interiors": part["epistemic"][thing & ~edge].mean(),
         }  # fmt: skip
     table = {"measure": list(report), "value": torch.stack([value.float() for value in report.values()])}
-    shown = torch.cat([known.images[:5], strange[:3]])
+    shown = torch.cat([known.images[:5], strange[:: len(strange) // 3 + 1]])
     return report | table | doubt_maps(model.ask(shown, p.passes, seed), shown)
 
 
@@ -260,7 +266,8 @@ def look_familiar(model: McDropout, p: FamiliarParams, images: None, bench: Benc
     return {
         "known": by_picture(ours["total"]), "strange": by_picture(theirs["total"]),
         "epistemic known": by_picture(ours["epistemic"]), "epistemic strange": by_picture(theirs["epistemic"]),
-        "AUROC": torch.stack([auroc(*pair) for pair in pairs.values()]), "doubt": list(pairs), "strangers": strange[:8],
+        "AUROC": torch.stack([auroc(*pair) for pair in pairs.values()]), "doubt": list(pairs), 
+        "strangers": strange[:: len(strange) // 8 + 1],
     }  # fmt: skip
 
 
@@ -297,7 +304,7 @@ METHOD = Method(
                "How often a strange picture raises more doubt than a known one; 0.5 is chance."),
         Curves(("epistemic known", "epistemic strange"), "Passes disagree about what the network never learned."),
         Overlay(("pictures", "total", "aleatoric", "epistemic"),
-                "Five test pictures, then three strange ones; a whole picture's doubt tints it evenly."),
+                "Five test pictures, then strange ones; a whole picture's doubt tints it evenly."),
         Table(("measure", "value"), "All that was measured last, entropies in nats."),
     ),
     lenses=(
