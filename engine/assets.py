@@ -63,10 +63,14 @@ def strays(root: Path = ROOT) -> list[str]:
 def record(rows: Iterable[Asset] = (), root: Path = ROOT) -> None:
     """Add or replace `rows`, measure every file, and write MANIFEST.json and LICENSES.md.
 
-    ValueError when a file under `assets/` has no row, so that nothing ships without a licence.
+    What lies under `methods/<id>/` is made by the lab itself and needs no row of its own. ValueError when another file
+    under `assets/` has none, so that nothing ships without a licence.
     """
-    known = {row.file: row for row in [*manifest(root), *rows]}
-    if strangers := _files(root) - known.keys():
+    files = _files(root)
+    made = [_made(name) for name in files if name.startswith("methods/")]
+    given = [row for row in [*manifest(root), *rows] if not row.file.startswith("methods/")]
+    known = {row.file: row for row in [*given, *made]}
+    if strangers := files - known.keys():
         raise ValueError(
             f"no source and licence recorded for {', '.join(sorted(strangers))}; add rows to MANIFEST.json"
         )
@@ -77,6 +81,13 @@ def record(rows: Iterable[Asset] = (), root: Path = ROOT) -> None:
     table = json.dumps([asdict(row) for row in measured], indent=1, ensure_ascii=False)
     (root / "MANIFEST.json").write_text(table + "\n", "utf-8")
     (root / "LICENSES.md").write_text(_licences(measured, root), "utf-8")
+
+
+def _made(name: str) -> Asset:
+    """The row of methods/<id>/...: a receipt, or what the method's page shows at once."""
+    id = name.split("/")[1]
+    command = f"receipts {id} --measure" if name.endswith("/receipt.json") else f"assets build {id}"
+    return Asset(name, f"made by `visionarium {command}`", "Apache-2.0")
 
 
 def _licences(rows: list[Asset], root: Path) -> str:

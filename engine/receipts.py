@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.assets import ROOT, Asset, record
+from engine.assets import ROOT, record
 from engine.catalog import card, ids
 from engine.files import replace_file
 
@@ -146,8 +146,7 @@ def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, worker
     )
     path(id).parent.mkdir(parents=True, exist_ok=True)
     replace_file(path(id), (json.dumps(asdict(receipt), indent=1, ensure_ascii=False) + "\n").encode())
-    made = f"made by `visionarium receipts {id} --measure`"
-    record([Asset(path(id).relative_to(ROOT).as_posix(), made, "Apache-2.0")])
+    record()
     return receipt
 
 

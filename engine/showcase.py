@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.assets import ROOT, Asset, record
-from engine.catalog import card, ids
+from engine.assets import ROOT, record
+from engine.catalog import ids
 from engine.folder import plan_run, read_state
 from engine.method import Exhibit
 from engine.record import media, rows, write_values
@@ -94,9 +94,7 @@ def build(id: str, root: Path = ROOT) -> Path:
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     if size > LIMIT:
         raise RuntimeError(f"{id}: {size:,} bytes to ship, {LIMIT:,} are allowed; make its demo or reports smaller")
-    shipped = [path for path in target.rglob("*") if path.is_file()]
-    source = f"made by `visionarium assets build {id}`"
-    record([Asset(path.relative_to(root).as_posix(), source, "Apache-2.0", card(id).title) for path in shipped], root)
+    record(root=root)
     return target
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import batched_nms
 
-from engine.ops.boxes import encode, iou
+from engine.ops.boxes import SIGMA, encode, iou
 from engine.ops.match import IGNORED, match
 
 
@@ -26,11 +26,12 @@ class Targets:
 
 def assign(
     boxes: Sequence[Tensor], labels: Sequence[Tensor], ignore: Sequence[Tensor] | None, anchors: Tensor, classes: int,
-    high: float, low: float,
+    high: float, low: float, sigma: tuple[float, float] = SIGMA,
 ) -> Targets:  # fmt: skip
     """Targets of A anchors for B images with boxes (G, 4), labels (G,) in 0..classes-1 and ignore (G,) bool each.
 
-    Anchors are matched as `match` says; those of an ignored object take no part. An image may have no object.
+    Anchors are matched as `match` says; those of an ignored object take no part. An image may have no object. sigma: of
+    the box coder, see `encode`.
     """
     size = (len(boxes), len(anchors))
     truth = torch.zeros(*size, classes, dtype=torch.bool, device=anchors.device)
@@ -44,7 +45,7 @@ def assign(
         if ignore is not None:
             owner[i].masked_fill_((owner[i] >= 0) & ignore[i][own], IGNORED)
         truth[i] = F.one_hot(kinds[own], classes).bool() & (owner[i] >= 0)[:, None]
-        deltas[i] = encode(theirs[own], anchors)
+        deltas[i] = encode(theirs[own], anchors, sigma)
     return Targets(truth, owner != IGNORED, owner >= 0, deltas)
 
 

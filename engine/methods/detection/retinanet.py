@@ -42,6 +42,8 @@ from engine.ops.boxes import clip, decode
 from engine.ops.schedule import cosine
 
 RATIOS = (0.5, 1.0, 2.0)
+SIGMA = (1.0, 1.0)
+"""Box targets are not magnified, unlike in two-stage detectors, so that box and class loss stay of one size."""
 
 
 class RetinaNetParams(Params):
@@ -104,7 +106,7 @@ def targets_of(model: RetinaNet, batch: Batch, high: float, low: float) -> Targe
     """What each anchor of the model should say of a batch."""
     if batch.boxes is None or batch.box_labels is None:
         raise ValueError("data: RetinaNet needs a source with boxes, such as scenes:scene64 or coco:FILE.json")
-    return assign(batch.boxes, batch.box_labels, batch.box_ignore, model.anchors, model.classes, high, low)
+    return assign(batch.boxes, batch.box_labels, batch.box_ignore, model.anchors, model.classes, high, low, SIGMA)
 
 
 def class_losses(logits: Tensor, targets: Targets, p: RetinaNetParams, boxes: Tensor) -> Tensor:
@@ -123,8 +125,8 @@ def losses(model: RetinaNet, logits: Tensor, deltas: Tensor, batch: Batch, p: Re
     """Class and box loss, each summed over the batch and divided by its positive anchors (at least one)."""
     targets = targets_of(model, batch, p.high, p.low)
     positives = targets.positive.sum().clamp(min=1)
-    boxes = decode(deltas.detach().float(), model.anchors)
-    smooth = F.smooth_l1_loss(deltas.float(), targets.deltas, beta=0.1, reduction="none").sum(2)
+    boxes = decode(deltas.detach().float(), model.anchors, SIGMA)
+    smooth = F.smooth_l1_loss(deltas.float(), targets.deltas, beta=0.11, reduction="none").sum(2)
     return class_losses(logits.float(), targets, p, boxes) / positives, (smooth * targets.positive).sum() / positives
 
 
@@ -133,7 +135,7 @@ def detect(
 ) -> list[Detections]:
     """What is found in each image: see `select`."""
     logits, deltas = model(images)
-    scores, boxes = logits.float().sigmoid(), clip(decode(deltas.float(), model.anchors), *images.shape[-2:])
+    scores, boxes = logits.float().sigmoid(), clip(decode(deltas.float(), model.anchors, SIGMA), *images.shape[-2:])
     found = (select(one, box, score, overlap, most) for one, box in zip(scores, boxes, strict=True))
     return [Detections(*one) for one in found]
 

@@ -12,6 +12,7 @@ from engine.data import open_data
 from engine.data.base import Batch, Facts
 from engine.methods.detection.retinanet import (
     METHOD,
+    SIGMA,
     RetinaNet,
     RetinaNetParams,
     detect,
@@ -104,7 +105,7 @@ def test_what_anchors_should_say_decodes_to_the_objects():
     batch = scenes(8)
     targets = targets_of(net, batch, 0.5, 0.4)
     for i, boxes in enumerate(batch.boxes):
-        found, _, labels = select(targets.truth[i].float(), decode(targets.deltas[i], net.anchors), 0.5, 0.9)
+        found, _, labels = select(targets.truth[i].float(), decode(targets.deltas[i], net.anchors, SIGMA), 0.5, 0.9)
         best, owner = box_iou(found, boxes).max(1)
         assert best.min() > 0.999
         assert torch.equal(labels, batch.box_labels[i][owner])
