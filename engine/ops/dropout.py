@@ -25,7 +25,7 @@ def dropouts(net: nn.Module) -> list[Dropout]:
 def only_dropout(net: nn.Module, probability: float | None = None) -> Iterator[None]:
     """Within, the dropouts of `net` are on and all else is in eval mode, batch norm above all; then all is as before.
 
-    probability: that with which to drop, in [0, 1], in place of the modules' own.
+    probability: that with which to drop, in [0, 1], in place of their own for the modules that drop at all.
     """
     if probability is not None and not 0 <= probability <= 1:
         raise ValueError(f"probability: expected 0 to 1, got {probability}")
@@ -36,7 +36,7 @@ def only_dropout(net: nn.Module, probability: float | None = None) -> Iterator[N
     try:
         for module in found:
             module.train()
-            module.p = module.p if probability is None else probability
+            module.p = probability if probability is not None and module.p else module.p
         yield
     finally:
         for part, training in modes.items():

@@ -208,7 +208,7 @@ def train(model: McDropout, p: McDropoutParams, bench: Bench) -> Iterator[Report
 
 class AskParams(Params):
     passes: int = knob(20, "passes with dropout on", 2, 200, tiny=3)
-    dropout: float = knob(0.5, "share of units dropped; 0: all passes agree", 0.0, 0.95)
+    dropout: float = knob(0.5, "share of units dropped, if it learned with dropout; 0: all passes agree", 0.0, 0.95)
     seed: int = knob(0, "which masks", 0, 999)
 
 

@@ -42,6 +42,16 @@ def test_only_dropout_is_on_and_all_is_put_back(training):
     assert [module.p for module in net if isinstance(module, nn.Dropout)] == [0.5, 0.5]
 
 
+def test_another_probability_is_only_for_places_that_drop():
+    net = SmallUNet(1, 2, width=4, depth=2, dropout=0.5, places="centre")
+    own = [module.p for module in net.modules() if isinstance(module, nn.Dropout)]
+    with only_dropout(net, 0.2):
+        now = [module.p for module in net.modules() if isinstance(module, nn.Dropout)]
+    assert now == [0.2 if p else 0.0 for p in own]
+    assert 0.0 in now
+    assert 0.2 in now
+
+
 def test_all_is_put_back_after_an_error_too():
     net = DropoutLeNet(1, 3, 4, 8, 0.5)
     with pytest.raises(RuntimeError, match="stop"), only_dropout(net, 0.1):
