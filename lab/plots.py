@@ -119,7 +119,7 @@ def matrix(name: str, values: Mapping[str, Any]) -> Plot:
     """A heat map of (R, C) with its numbers; rows and columns are named where `classes` fit."""
     table, classes = np.asarray(values[name], np.float64), list(values.get("classes", ()))
     down, across = (classes if len(classes) == size else [str(i) for i in range(size)] for size in table.shape)
-    rows = {
+    rows: dict[str, list[Any]] = {
         "row": [down[i] for i in range(len(down)) for _ in across],
         "column": [word for _ in down for word in across],
         "value": table.ravel().tolist(),
@@ -152,7 +152,7 @@ def scatter(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
     classes = list(values.get("classes", ()))
     said = [classes[label] if 0 <= label < len(classes) else str(label) for label in labels.tolist()]
     order = [said[int(np.flatnonzero(labels == label)[0])] for label in np.unique(labels)]
-    rows = {"x": points[:, 0].tolist(), "y": points[:, 1].tolist(), "name": said}
+    rows: dict[str, list[Any]] = {"x": points[:, 0].tolist(), "y": points[:, 1].tolist(), "name": said}
     tooltip = [{"field": "name", "title": "label"}]
     if len(names) > 2 and len(points) <= THUMBNAILS:
         rows["image"] = [data_url(picture) for picture in values[names[2]]]
@@ -183,7 +183,7 @@ def bars(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
     series = series if named else list(names)
     labels = [str(word) for word in values[last]] if named else [str(i) for i in range(len(values[series[0]]))]
     shown = shorter(series)
-    rows = {
+    rows: dict[str, list[Any]] = {
         "label": labels * len(series),
         "value": [float(value) for name in series for value in np.asarray(values[name]).ravel()],
         "name": [shown[name] for name in series for _ in labels],

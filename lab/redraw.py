@@ -69,7 +69,7 @@ def _numbers(exhibit: Exhibit, values: Mapping[str, Any]) -> str:
     kept = {name: values[name] for name in (*exhibit.names, "classes") if name in values}
     arrays = {name: np.asarray(value) for name, value in kept.items() if not isinstance(value, list)}
     file = io.BytesIO()
-    np.savez_compressed(file, **{str(i): array for i, array in enumerate(arrays.values())})
+    np.savez_compressed(file, **{str(i): array for i, array in enumerate(arrays.values())})  # type: ignore[arg-type]
     packed = base64.b85encode(file.getvalue()).decode()
     return f"""
 names = {list(exhibit.names)!r}

@@ -83,7 +83,9 @@ def check() -> None:
         "voc": "Pascal VOC xml", "masks": "images/ and masks/", "video": "Video file",
     }  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.selectbox("Kind", list(kinds), format_func=kinds.get, key="kind", bind="query-params", width=320)
+        kind = st.selectbox(
+            "Kind", list(kinds), format_func=lambda name: kinds[name], key="kind", bind="query-params", width=320
+        )
         path = st.text_input("Path on this machine", key="data", bind="query-params", placeholder="/data/flowers")
     if not path:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 from PIL import Image
@@ -41,7 +41,7 @@ def show_figure(figure: Figure, says: str, key: str) -> None:
         case Image.Image():
             st.image(jpeg(figure), alt=says)
         case Plot():
-            width = figure.width or "stretch"
+            width: int | Literal["stretch"] = figure.width or "stretch"
             spec = figure.spec | {"config": style(is_dark())}
             st.vega_lite_chart(figure.rows, spec, width=width, key=f"plot-{key}", alt=says)
         case Reel():

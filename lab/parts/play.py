@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from engine.method import Exhibit, Lens
+from engine.method import Exhibit, KnobError, Lens, Params
 from engine.record import read_values
 from engine.showcase import folder, revive, slug
 from lab import api, warm
@@ -153,11 +153,37 @@ def ask_it(looker: Looker, lens: Lens, brought: str, answer: Stored | None, targ
     if not isgeneratorfunction(lens.look) and not any(isinstance(exhibit, POINTED) for exhibit in lens.exhibits):
         ask = {"target": target, "lens": slug(lens.name), "images": brought, "seed": 0, "dark": is_dark()}
         shown = [] if answer is None else stored_figures(answer.path, answer.exhibits, is_dark())
-        values = live(ask, lens.params.make({}), stored=shown, key=f"live-{key}")
+        start = st.session_state.setdefault(f"start-{key}", from_address(lens))
+        values = live(ask, start, stored=shown, key=f"live-{key}")
+        to_address(lens, values)
     else:
         values = panel(looker, lens, brought, answer, key)
     with st.expander("As a command"):
         st.code(command(target, lens, values), language="bash", wrap_lines=True)
+
+
+def from_address(lens: Lens) -> Params:
+    """The knobs as the page's address has them; the usual ones where it has none, or none that can be."""
+    given: dict[str, Any] = {}
+    for knob in lens.params.knobs():
+        if found := st.query_params.get_all(f"{slug(lens.name)}.{knob.name}"):
+            given[knob.name] = found if knob.kind == "choices" else found[-1]
+    try:
+        return lens.params.make(given)
+    except KnobError:
+        return lens.params.make({})
+
+
+def to_address(lens: Lens, values: Mapping[str, Any]) -> None:
+    """Keep in the page's address the knobs that are not as usual."""
+    usual = lens.params.make({}).model_dump(mode="json")
+    for name, value in values.items():
+        key = f"{slug(lens.name)}.{name}"
+        told = [str(item) for item in value] if isinstance(value, list) else [str(value)]
+        if value == usual[name]:
+            st.query_params.pop(key, None)
+        elif st.query_params.get_all(key) != told:
+            st.query_params[key] = told
 
 
 def command(target: str, lens: Lens, values: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -18,7 +18,8 @@ from lab.parts.exhibit import is_dark, show
 from lab.runs import Run, Series, find
 from lab.runs.state import LIVE
 
-COLOURS = {
+Colour = Literal["gray", "blue", "primary", "orange", "red", "green"]
+COLOURS: dict[str, Colour] = {
     "queued": "gray", "starting": "blue", "running": "primary", "pausing": "orange", "paused": "orange",
     "cancelling": "orange", "cancelled": "gray", "failed": "red", "lost": "red", "done": "green",
 }  # fmt: skip
@@ -100,6 +101,7 @@ def buttons(run: Run, state: str) -> None:
     verbs = {
         "Pause": ({"queued", "starting", "running"}, run.pause),
         "Cancel": (LIVE - {"cancelling"}, run.cancel),
+        "Sample now": ({"running"}, run.sample_now),
         "Resume": ({"paused", "cancelled", "failed", "lost"}, run.resume),
     }
     for verb, (when, act) in verbs.items():

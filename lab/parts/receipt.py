@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from typing import Any
 
 import streamlit as st
 
@@ -55,7 +56,7 @@ def spread(outcomes: list[Outcome]) -> str:
 
 def plot(found: Receipt) -> Plot:
     """Runs as dots, means as bars, the baseline as a line."""
-    rows = {
+    rows: dict[str, list[Any]] = {
         "arm": [words(arm) for arm, outcomes in found.arms.items() for _ in outcomes],
         "figure": [outcome.figure for outcomes in found.arms.values() for outcome in outcomes],
         "baseline": [outcome.baseline for outcomes in found.arms.values() for outcome in outcomes],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from engine.catalog import Card, method
@@ -12,20 +14,23 @@ from engine.showcase import folder
 from lab import runs, warm
 from lab.forms import form
 from lab.parts.exhibit import show
+from lab.parts.links import link
 from lab.parts.play import wait_for
 from lab.parts.progress import curves_of, progress
 
 
 def train(card: Card) -> None:
-    """The form and the run that was started here; before the first, the shipped demo's course."""
-    if not warm.is_warm():
-        wait_for("")
-    else:
-        start_form(card)
+    """The form; below it the shipped demo's course, or above it the run that was started here."""
     mine = st.session_state.get(f"started-{card.id}")
     if mine is not None:
+        link("run", "Open this run", query={"id": mine}, icon=":material/arrow_forward:")
         progress(mine)
+        st.subheader("Train again", anchor=False)
+    if warm.is_warm():
+        start_form(card)
     else:
+        wait_for("")
+    if mine is None:
         course(card.id)
 
 
@@ -80,7 +85,7 @@ def course(id: str) -> None:
         return
     st.subheader("The demo's course", anchor=False)
     st.markdown("What the shipped demo showed while it was trained. :gray-badge[stored]")
-    values = {}
+    values: dict[str, Any] = {}
     for _, path in media(kept):
         values |= read_values(path)[0]
     show(exhibits, values | curves_of(rows(kept), exhibits), f"course-{id}")

@@ -75,8 +75,9 @@ def test_a_lens_follows_the_hand(visit, shots):
     page.mouse.up()
     until(lambda: asked and json.loads(asked[-1].post_data)["knobs"]["m"] == int(slider.input_value()))
     settled(page)
+    until(lambda: f"draws.m={slider.input_value()}" in page.url)
     page.get_by_text("As a command").click()
-    assert f"--m {slider.input_value()}" in page.locator("code", has_text="visionarium look").inner_text()
+    page.locator("code", has_text=f"--m {slider.input_value()}").wait_for()
     page.screenshot(path=shots / "drag.png")
 
 

@@ -1,6 +1,9 @@
 """Every page opens, shows what it promises, and says in words what it cannot show. No browser."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -175,3 +178,25 @@ def test_data_is_browsed_and_checked(tmp_path):
     app = opened("data", part="Check your own", data=str(tmp_path / "broken"), kind="folder")
     assert "would stop a run" in text(app)
     assert "x.jpg" in app.dataframe[0].value["where"][0]
+
+
+def test_lists_and_stored_answers_cost_no_torch(tmp_path):
+    code = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+from lab import warm
+warm.begin = lambda: None
+warm.is_warm = lambda: False
+app = AppTest.from_file({APP!r}, default_timeout=60).run()
+parts = [("method", {{"id": {catalog.ids()[0]!r}, "part": part}}) for part in ("Play", "Idea", "Receipt")]
+for page, query in [("methods", {{}}), ("runs", {{}}), ("data", {{}}), ("checkpoint", {{}}), *parts]:
+    app.switch_page(f"../pages/{{page}}.py")
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception
+    assert "torch" not in sys.modules, page
+"""
+    home = {"VISIONARIUM_HOME": str(tmp_path), "PYTHONPATH": str(Path(APP).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | home, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
