@@ -45,16 +45,21 @@ def knn_accuracy(
     return accuracy(votes.argmax(dim=1), truth)
 
 
+def shared_classes(data: Dataset, test: Dataset) -> int:
+    """The number of classes of both; 0 when they have none, or not the same (as in few-shot learning)."""
+    return len(data.facts.classes) if data.facts.classes == test.facts.classes else 0
+
+
 def judge(
     embed: Callable[[Tensor], Tensor], data: Dataset, test: Dataset, chunks: Callable[[Dataset], Iterable[Batch]]
 ) -> dict[str, float]:
     """How often the most similar images of `data` know the class of an image of `test`: by "features" of `embed`, and
     by "pixels". Nothing when the two do not share labelled classes. chunks: a set's batches, as `bench.chunks`.
     """
-    if not data.facts.classes or data.facts.classes != test.facts.classes:
+    if not (classes := shared_classes(data, test)):
         return {}
     return {
-        name: knn_accuracy(each, chunks(data), chunks(test), len(data.facts.classes)).item()
+        name: knn_accuracy(each, chunks(data), chunks(test), classes).item()
         for name, each in (("features", embed), ("pixels", PIXELS))
     }
 

@@ -28,15 +28,23 @@ class Decoder(NamedTuple):
     heads: int
 
 
+def statistics(patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (B, L, 1) of each patch (B, L, P); the variance divides by P - 1, plus 1e-6."""
+    return patches.mean(dim=2, keepdim=True), (patches.var(dim=2, keepdim=True) + 1e-6).sqrt()
+
+
 class MaskedViT(VisionTransformer):
     """Images (B, channels, size, size) in [0, 1], L patches each, P = patch * patch * channels numbers a patch."""
 
     decoder_pos_embed: Tensor
 
     def __init__(
-        self, channels: int, size: int, patch: int, width: int, depth: int, heads: int, decoder: Decoder
-    ):
+        self, channels: int, size: int, patch: int, width: int, depth: int, heads: int, decoder: Decoder,
+        norm_pix: bool = False,
+    ):  # fmt: skip
+        """norm_pix: it paints each patch less its mean, over its standard deviation."""
         super().__init__(channels, size, patch, width, depth, heads)
+        self.norm_pix = norm_pix
         self.normalise = Normalise(*PIXELS[channels])
         self.decoder_embed = nn.Linear(width, decoder.width)
         self.mask_token = nn.Parameter(torch.randn(1, 1, decoder.width) * 0.02)
@@ -75,14 +83,28 @@ class MaskedViT(VisionTransformer):
         """(B, width): the mean over the patches of what the encoder makes of the whole picture."""
         return self.encode(self.embed(self.normalise(images)))[:, 1:].mean(dim=1)
 
-    def patches(self, images: Tensor) -> Tensor:
-        """The pixels of each patch in the network's units, (B, L, P)."""
-        return patchify(self.normalise(images), self.patch)
+    def targets(self, images: Tensor) -> Tensor:
+        """What the patches of `images` look like to who paints them, (B, L, P)."""
+        patches = patchify(self.normalise(images), self.patch)
+        if not self.norm_pix:
+            return patches
+        mean, deviation = statistics(patches)
+        return (patches - mean) / deviation
 
-    def pixels(self, patches: Tensor) -> Tensor:
-        """The inverse of `patches`, kept within [0, 1]."""
-        images = unpatchify(patches, self.patch, self.size, self.size)
-        return (images * self.normalise.deviation + self.normalise.mean).clamp(0, 1)
+    def pixels(self, painted: Tensor, images: Tensor, seen: Tensor | None = None) -> Tensor:
+        """The inverse of `targets`: painted patches (B, L, P) as images in [0, 1].
+
+        With norm_pix each patch is given back the mean and deviation it has in `images`: for a hidden patch that is a
+        leak. seen (B, L): 1 for patches whose average mean and deviation all are given instead.
+        """
+        if self.norm_pix:
+            mean, deviation = statistics(patchify(self.normalise(images), self.patch))
+            if seen is not None:
+                share = (seen / seen.sum(dim=1, keepdim=True))[:, :, None]
+                mean, deviation = ((each * share).sum(dim=1, keepdim=True) for each in (mean, deviation))
+            painted = painted * deviation + mean
+        drawn = unpatchify(painted, self.patch, self.size, self.size)
+        return (drawn * self.normalise.deviation + self.normalise.mean).clamp(0, 1)
 
     def hole(self, hidden: Masking) -> Tensor:
         """(B, 1, size, size): 1 where a pixel is hidden."""

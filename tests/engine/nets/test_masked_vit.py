@@ -78,12 +78,33 @@ def test_the_order_of_visible_patches_does_not_matter(net):
     torch.testing.assert_close(net(IMAGES, shuffled), net(IMAGES, hidden), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("norm_pix", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_pixels_are_the_inverse_of_patches(channels):
-    net = MaskedViT(channels, 32, 8, 16, 1, 2, Decoder(16, 1, 2))
+def test_pixels_are_the_inverse_of_targets(channels, norm_pix):
+    net = MaskedViT(channels, 32, 8, 16, 1, 2, Decoder(16, 1, 2), norm_pix)
     images = IMAGES[:, :channels]
-    torch.testing.assert_close(net.pixels(net.patches(images)), images, atol=1e-6, rtol=0)
-    assert (net.pixels(100 * net.patches(images)) <= 1).all()
+    torch.testing.assert_close(net.pixels(net.targets(images), images), images, atol=1e-5, rtol=0)
+    assert (net.pixels(100 * net.targets(images), images) <= 1).all()
+
+
+def test_normalised_targets_are_each_patch_less_its_mean_over_its_deviation():
+    net = MaskedViT(1, 32, 8, 16, 1, 2, Decoder(16, 1, 2), norm_pix=True)
+    targets, units = net.targets(IMAGES[:, :1]), net.normalise(IMAGES[:, :1])
+    for image in range(3):
+        for place in range(16):
+            top, left = 8 * (place // 4), 8 * (place % 4)
+            patch = units[image, 0, top : top + 8, left : left + 8].flatten().double()
+            expected = (patch - patch.mean()) / ((patch - patch.mean()).square().sum() / 63 + 1e-6).sqrt()
+            torch.testing.assert_close(targets[image, place].double(), expected, atol=1e-5, rtol=0)
+
+
+def test_statistics_of_seen_patches_stand_in_for_the_true_ones():
+    net = MaskedViT(1, 32, 8, 16, 1, 2, Decoder(16, 1, 2), norm_pix=True)
+    images, seen = IMAGES[:, :1], torch.zeros(3, 16)
+    seen[:, 5] = 1
+    drawn = net.pixels(torch.zeros(3, 16, 64), images, seen)
+    expected = images[:, :, 8:16, 8:16].mean(dim=(2, 3), keepdim=True).expand_as(drawn)
+    torch.testing.assert_close(drawn, expected, atol=1e-5, rtol=0)
 
 
 def test_a_hole_covers_the_pixels_of_hidden_patches(net):

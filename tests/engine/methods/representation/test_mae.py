@@ -6,7 +6,8 @@ import torch
 from engine.bench import Bench, Setup
 from engine.data.base import Facts
 from engine.method import KnobError, drive
-from engine.methods.representation.mae import METHOD, MAEParams, masked_loss, paint, statistics, wrong
+from engine.methods.representation.mae import METHOD, MAEParams, masked_loss, paint, wrong
+from engine.nets.masked_vit import statistics
 from engine.ops.patchify import Masking
 
 GENERATOR = torch.Generator().manual_seed(0)
