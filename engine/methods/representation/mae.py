@@ -290,8 +290,8 @@ METHOD = Method(
         ),
     ),
     claim=Claim(
-        "So much is hidden that painting it takes understanding, not going on smoothly. Measured as the error on hidden "
-        "patches of test pictures, in parts of that of a smooth filling, with 75 % hidden against 10 %.",
+        "So much is hidden that painting it takes understanding, not going on smoothly. Measured as the error on "
+        "hidden patches of test pictures, in parts of that of a smooth filling, with 75 % hidden against 10 %.",
         figure="of_filling",
         arms={"75 % hidden": {}, "10 % hidden": {"ratio": 0.1}},
         baseline="filling",
