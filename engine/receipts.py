@@ -191,7 +191,7 @@ def machine() -> str:
 
 def table() -> list[dict[str, Any]]:
     """A row a method, in teaching order; figures are mean ± standard deviation over the seeds."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for id in ids():
         receipt = read(id)
         if receipt is None:
