@@ -62,7 +62,15 @@ def test_a_signal_saves_and_cancels_and_says_which(planned, number):
     assert losses(folder) == losses_of_a_whole_run(planned, steps=6)
 
 
-def test_the_second_interrupt_does_not_wait_for_the_save(planned):
+@pytest.fixture
+def heeded():
+    """SIGINT as in a terminal; a process started in the background of a shell ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_second_interrupt_does_not_wait_for_the_save(planned, heeded):
     folder = planned(steps=6)
 
     def twice():
