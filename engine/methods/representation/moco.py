@@ -1,0 +1,332 @@
+r"""Momentum contrast.
+
+He, Fan, Wu, Xie, Girshick. CVPR 2020 (v2: Chen, Fan, Girshick, He. 2020). arXiv:1911.05722
+
+Idea. Learning without labels as looking up a dictionary: of two random views of a picture, the first must find the
+second among thousands of views of other pictures. The dictionary is a queue of keys made in earlier steps, so it can be
+much larger than a batch; a copy of the network that follows it slowly makes the keys, so that old and new ones agree.
+
+Equation. $$\mathcal{L}=-\log\frac{e^{q\cdot k_+/\tau}}{e^{q\cdot k_+/\tau}+\sum_{j=1}^{K}e^{q\cdot k_j/\tau}},\qquad
+\theta_k\leftarrow m\,\theta_k+(1-m)\,\theta_q$$
+
+Where. $q$: the query, a unit vector: the first view through the network $\theta_q$
+$k_+$: its key: the second view through the key network $\theta_k$
+$k_j$: the K keys in the queue, of other pictures
+$\tau$: the temperature; the smaller, the more the hardest negatives count
+$m$: the momentum, how slowly the key network follows
+
+Differs. The demo is a residual network of 77 000 weights on garments of 28 pixels, with a queue of 2048 and a momentum
+of 0.99, because 65 536 and 0.999 are made for a hundred thousand steps. Batch statistics of several GPUs, which let a
+network cheat, and the shuffling that prevents it are shown on one device by `ghost_groups` and `shuffle`. Features are
+judged by nearest neighbours, not by a linear classifier.
+
+Expect. MEASURED
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from typing import Literal, Self
+
+import torch
+import torch.nn.functional as F
+from pydantic import model_validator
+from torch import Tensor, nn
+
+from engine.augment.views import moco_v1, moco_v2
+from engine.bench import Bench
+from engine.data.base import Dataset, Facts
+from engine.data.subset import spread
+from engine.losses.contrastive import info_nce_logits
+from engine.method import (
+    Bars,
+    Claim,
+    Curves,
+    Histogram,
+    Lens,
+    Matrix,
+    Method,
+    Params,
+    Pictures,
+    Report,
+    Scatter,
+    Table,
+    knob,
+)  # fmt: skip
+from engine.metrics.embedding import effective_rank
+from engine.metrics.neighbours import (
+    NEAREST,
+    PIXELS,
+    compare,
+    embed_all,
+    judge,
+    knn_accuracy,
+    most_alike,
+    shared_classes,
+)  # fmt: skip
+from engine.nets.classifier import backbone
+from engine.ops.choose import host_generator, to
+from engine.ops.ema import ema_update
+from engine.ops.schedule import cosine
+
+Version = Literal["v1", "v2"]
+VIEWS = {"v1": moco_v1, "v2": moco_v2}
+SCHEDULES: dict[Version, Callable[[int, int], float]] = {
+    "v1": lambda step, steps: 0.1 ** ((step >= 0.6 * steps) + (step >= 0.8 * steps)),
+    "v2": cosine,
+}
+"""Factor of the learning rate at a step of so many: v1 divides it by ten after 120 and 160 of 200 epochs."""
+SHOWN, ASKED, KNOWN = 8, 500, 1000
+"""Pictures in an exhibit; pictures asked, and known, at an evaluation."""
+
+
+class MoCoParams(Params):
+    data: str = knob("garments", "pictures, no labels needed: a set by name, folder:PATH or unlabelled:PATH")
+    version: Version = knob("v2", "v2 adds a hidden layer to the head, blur to the views and a cosine schedule to v1")
+    queue: int = knob(2048, "keys kept as negatives; a multiple of the batch", 1, 1_048_576, tiny=16, paper=65_536,
+                      log=True, unit="keys")  # fmt: skip
+    momentum: float = knob(0.99, "how slowly the key network follows; 0: it is the network", 0.0, 1.0, paper=0.999)
+    temperature: float = knob(0.2, "softmax temperature (the paper: 0.07 in v1, 0.2 in v2)", 0.01, 1.0, log=True)
+    ghost_groups: int = knob(1, "parts of a batch with batch statistics of their own", 1, 64, paper=8)
+    steps: int = knob(300, "optimiser steps", 1, 10**7, tiny=3, paper=1_000_000, unit="steps")
+    lr: float = knob(0.06, "learning rate at its peak", 1e-6, 10.0, paper=0.03, log=True)
+    shuffle: bool = knob(True, "with ghost_groups: other groups for keys than for queries, so that their statistics do "
+                         "not give the answer away", fold=True)  # fmt: skip
+    batch: int = knob(128, "pictures a step", 2, 65_536, tiny=8, paper=256, fold=True)
+    weight_decay: float = knob(1e-4, "pull of all weights towards 0", 0.0, 1.0, fold=True)
+    crop: float = knob(0.2, "least share of a picture that a view keeps", 0.05, 1.0, fold=True)
+    dim: int = knob(64, "numbers a key", 2, 4096, tiny=8, paper=128, fold=True)
+    backbone: str = knob("small", "the network: small, or any of timm's by name", paper="resnet50", fold=True)
+    width: int = knob(16, "channels of the small network", 1, 512, tiny=2, fold=True)
+    judged: int = knob(4000, "labelled pictures by which features are judged", 20, 10**6, tiny=40, fold=True)
+    size: int = knob(28, "height and width", 8, 1024, paper=224, unit="px", fold=True)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.queue % self.batch:
+            raise ValueError(f"queue {self.queue} must be a multiple of the batch {self.batch}; change one of them")
+        if self.batch % self.ghost_groups or self.batch == self.ghost_groups:
+            raise ValueError(
+                f"ghost_groups {self.ghost_groups} must divide the batch {self.batch} into parts of 2 or more"
+            )
+        return self
+
+
+class Encoder(nn.Module):
+    """Images (B, C, H, W) in [0, 1] -> unit keys (B, dim). What is used afterwards is `features`, before the head."""
+
+    def __init__(self, params: MoCoParams, facts: Facts):
+        super().__init__()
+        self.backbone = backbone(params.backbone, facts.channels, width=params.width)
+        width = self.backbone.out_features
+        hidden = [nn.Linear(width, width), nn.ReLU()] if params.version == "v2" else []
+        self.head = nn.Sequential(*hidden, nn.Linear(width, params.dim))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return F.normalize(self.head(self.backbone(images)).float(), dim=1)
+
+
+class MoCo(nn.Module):
+    """The network `query`, the network `key` that follows it, and the queue (K, dim) of unit keys with the place where
+    the next ones go."""
+
+    queue: Tensor
+    pointer: Tensor
+
+    def __init__(self, params: MoCoParams, facts: Facts):
+        super().__init__()
+        self.params, self.facts = params, facts
+        self.query = Encoder(params, facts)
+        self.key = copy.deepcopy(self.query).requires_grad_(False)
+        self.register_buffer("queue", F.normalize(torch.randn(params.queue, params.dim), dim=1))
+        self.register_buffer("pointer", torch.zeros((), dtype=torch.int64))
+
+    def features(self, images: Tensor) -> Tensor:
+        return self.query.backbone(images)
+
+    @torch.no_grad()
+    def enqueue(self, keys: Tensor) -> None:
+        """Put keys (B, dim) in the places of the oldest ones."""
+        places = (self.pointer + torch.arange(len(keys), device=keys.device)) % len(self.queue)
+        self.queue.index_copy_(0, places, keys)
+        self.pointer.add_(len(keys)).remainder_(len(self.queue))
+
+
+def in_groups(net: nn.Module, images: Tensor, groups: int, order: Tensor | None = None) -> Tensor:
+    """What `net` makes of images in `groups` parts of equal size, each with batch statistics of its own.
+
+    order: a permutation of the images, on the CPU, for the computation; answers come back in the images' order.
+    """
+    if groups == 1:
+        return net(images)
+    if order is None:
+        return torch.cat([net(part) for part in images.chunk(groups)])
+    shuffled = torch.cat([net(part) for part in images[to(order, images)].chunk(groups)])
+    return shuffled[to(order.argsort(), images)]
+
+
+def train(model: MoCo, params: MoCoParams, bench: Bench) -> Iterator[Report]:
+    """One loop. `judge` sees labels, the loop does not."""
+    data, test = (bench.data(params.data, split, params.size) for split in ("train", "test"))
+    sets = spread(data, params.judged), spread(test, params.judged)
+    model.eval()
+    untrained = bench.once(lambda: judge(model.features, *sets, bench.chunks))
+    view, learning_rate = VIEWS[params.version](area=(params.crop, 1.0)), SCHEDULES[params.version]
+    optimizer = torch.optim.SGD(model.query.parameters(), params.lr, 0.9, weight_decay=params.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(step, params.steps))
+    for batch in bench.batches(data, params.batch, params.steps, keep=(optimizer, schedule)):
+        model.train()
+        one, two = view(batch.images, bench.generator), view(batch.images, bench.generator)
+        query = in_groups(model.query, one, params.ghost_groups)
+        with torch.no_grad():
+            ema_update(model.key, model.query, params.momentum, copy_buffers=False)
+            order = torch.randperm(len(two), generator=host_generator(bench.generator)) if params.shuffle else None
+            key = in_groups(model.key, two, params.ghost_groups, order)
+        logits = info_nce_logits(query, key, model.queue, params.temperature)
+        loss = F.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.int64))
+        bench.step(optimizer, loss, schedule=schedule)
+        model.enqueue(key)
+        report: Report = {
+            "loss": loss.detach(), "chance": math.log(1 + params.queue),
+            "found": (logits.argmax(dim=1) == 0).float().mean(),
+        }  # fmt: skip
+        if bench.due:
+            model.eval()
+            report |= {"one": one[:SHOWN], "two": two[:SHOWN]} | course(model, *sets, bench)
+        if bench.done == params.steps:
+            report |= compare(untrained, judge(model.features, *sets, bench.chunks))
+        yield report
+
+
+@torch.no_grad()
+def course(model: MoCo, data: Dataset, test: Dataset, bench: Bench) -> Report:
+    """How good the features are by now, in how many directions they vary, and how near the key network is."""
+    known, asked = bench.chunks(spread(data, KNOWN)), list(bench.chunks(spread(test, ASKED)))
+    features, _ = embed_all(model.features, asked)
+    agree = (model.query(asked[0].images) * model.key(asked[0].images)).sum(dim=1).mean()
+    report: Report = {"directions": effective_rank(features), "networks_agree": agree}
+    if classes := shared_classes(data, test):
+        report["course"] = knn_accuracy(model.features, known, asked, classes)
+    return report
+
+
+class NeighboursParams(Params):
+    by: Literal["features", "pixels"] = knob("features", "what makes pictures alike: the network's features, or pixels")
+    bank: int = knob(2000, "pictures that are searched", 5, 100_000, tiny=20)
+    data: str = knob("", "where they come from; empty: what the network was trained on", fold=True)
+
+
+def neighbours(model: MoCo, params: NeighboursParams, images: Tensor, bench: Bench) -> Report:
+    """The most similar training pictures of each picture."""
+    data = spread(bench.data(params.data or model.params.data, "train", model.facts.size), params.bank)
+    return most_alike(model.features if params.by == "features" else PIXELS, images, data, bench.chunks(data))
+
+
+class SimilarityParams(Params):
+    version: Version = knob("v2", "whose views: those of v2 keep the hue and are blurred")
+    crop: float = knob(0.2, "least share of a picture that a view keeps; 1: all of it", 0.05, 1.0)
+    temperature: float = knob(0.2, "softmax temperature", 0.01, 1.0, log=True)
+    seed: int = knob(0, "other views", 0, 9999)
+
+
+@torch.no_grad()
+def similarity(model: MoCo, params: SimilarityParams, images: Tensor, bench: Bench) -> Report:
+    """The task itself: two views of each picture, and whether the first finds the second among the queue's keys."""
+    view, generator = VIEWS[params.version](area=(params.crop, 1.0)), torch.Generator(bench.device)
+    generator.manual_seed(params.seed)
+    one, two = view(images, generator), view(images, generator)
+    query, key = model.query(one), model.key(two)
+    logits = info_nce_logits(query, key, model.queue, params.temperature)
+    cosines = logits * params.temperature
+    return {
+        "one": one, "two": two, "similarity": query @ key.T,
+        "partners": cosines[:, 0], "queue": cosines[:, 1:].flatten(),
+        "number": torch.arange(1, len(images) + 1), "probability": logits.softmax(dim=1)[:, 0],
+        "keys_ahead": (logits[:, 1:] > logits[:, :1]).sum(dim=1),
+    }  # fmt: skip
+
+
+class MapParams(Params):
+    by: Literal["features", "keys", "pixels"] = knob("features", "before the head, after it, or no network at all")
+    count: int = knob(500, "test pictures", 10, 5000, tiny=20)
+    across: int = knob(1, "principal component from left to right", 1, 8)
+    up: int = knob(2, "principal component upwards", 1, 8)
+    data: str = knob("", "where they come from; empty: what the network was trained on", fold=True)
+
+
+@torch.no_grad()
+def plane(model: MoCo, params: MapParams, images: None, bench: Bench) -> Report:
+    """Test pictures in the plane of two principal components of their unit features."""
+    data = spread(bench.data(params.data or model.params.data, "test", model.facts.size), params.count)
+    ways: dict[str, Callable[[Tensor], Tensor]] = {"features": model.features, "keys": model.query, "pixels": PIXELS}
+    embed = ways[params.by]
+    batches = list(bench.chunks(data))
+    features, labels = embed_all(embed, batches)
+    unit = F.normalize(features, dim=1)
+    flat = unit - unit.mean(dim=0)
+    _, lengths, axes = torch.linalg.svd(flat, full_matrices=False)
+    share = lengths.square() / lengths.square().sum()
+    return {
+        "map": flat @ axes[[params.across - 1, params.up - 1]].T, "label": labels,
+        "thumbnails": torch.cat([batch.images for batch in batches]), "classes": data.facts.classes,
+        "share": share[:8], "component": [str(place) for place in range(1, 1 + len(share[:8]))],
+    }  # fmt: skip
+
+
+METHOD = Method(
+    params=MoCoParams,
+    build=MoCo,
+    train=train,
+    exhibits=(
+        Curves(("loss", "chance"), "InfoNCE; chance is log(1 + queue). It rises when the queue fills with real keys, "
+               "which are harder to tell apart than the random ones it began with, and falls again."),
+        Curves(("found",), "Share of queries whose own key comes first among all keys of the queue."),
+        Curves(("course",), f"How often the nearest of {KNOWN} training pictures know the class: no label was used."),
+        Curves(("directions",), "In how many directions features vary; 1 is collapse."),
+        Curves(("networks_agree",), "Cosine of the two networks' keys for a picture: how far the slow one is behind."),
+        Pictures(("one", "two"), "Two views of each picture: query and key."),
+        Bars(("right", "way"), "How often the 20 most similar training pictures know a test picture's class. Plain "
+             "pixels are hard to beat on pictures so small."),
+    ),
+    lenses=(
+        Lens(
+            "Neighbours", NeighboursParams, neighbours,
+            (
+                Pictures(("query", *NEAREST), "Your pictures, and what is most similar among the training pictures."),
+                Table(("number", "classes_found", "similarity"), "The classes of those found, which the network never "
+                      "saw, and their mean cosine similarity."),
+            ),
+            "What the network takes for alike, without having seen a label.",
+        ),
+        Lens(
+            "Similarity", SimilarityParams, similarity,
+            (
+                Pictures(("one", "two"), "Two random views of each picture."),
+                Matrix(("similarity",), "Cosine of first (rows) and second views (columns): the diagonal is to win."),
+                Histogram(("partners", "queue"), "Similarity to the own partner, and to the keys in the queue."),
+                Table(("number", "probability", "keys_ahead"), "How sure a first view is of its partner, and how many "
+                      "keys of the queue come before it: 0 is a task solved."),
+            ),
+            "Play the training task with your pictures: can a view still be matched when the crops get small?",
+        ),
+        Lens(
+            "Map", MapParams, plane,
+            (
+                Scatter(("map", "label", "thumbnails"), "Test pictures by two principal components, coloured by class "
+                        "that training never saw."),
+                Bars(("share", "component"), "Share of the variance along each component: one long bar is collapse."),
+            ),
+            "Where test pictures lie: do classes gather although nobody named them?", takes="nothing",
+        ),
+    ),
+    claim=Claim(
+        "The queue needs a slowly following key network: with its momentum at 0 (the keys come from the network itself) "
+        "old keys do not agree with new ones, and features are worse. Measured as the share of test pictures whose class "
+        "the nearest training pictures know.",
+        figure="neighbours",
+        arms={"MoCo": {}, "no momentum": {"momentum": 0.0}},
+        baseline="untrained",
+    ),
+)  # fmt: skip
