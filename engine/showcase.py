@@ -84,18 +84,23 @@ def build(id: str, root: Path = ROOT) -> Path:
         if checkpoint is None:
             raise RuntimeError(f"{id}: the demo left no checkpoint")
         target.mkdir(parents=True, exist_ok=True)
-        _keep_course(work, target / "training")
+        _keep_rows(work, target / "training")
         (target / "training" / "exhibits.json").write_text(json.dumps(plain(method.exhibits)), encoding="utf-8")
-    model = method.build(params, checkpoint.facts)
-    model.load_state_dict(dict(checkpoint.weights))
-    _keep_weights(target / "checkpoint.safetensors", checkpoint)
-    for lens in method.lenses:
-        keep_answer(target, method, model, lens.name, params, checkpoint.step)
-    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
-    if size > LIMIT:
+        model = method.build(params, checkpoint.facts)
+        model.load_state_dict(dict(checkpoint.weights))
+        _keep_weights(target / "checkpoint.safetensors", checkpoint)
+        for lens in method.lenses:
+            keep_answer(target, method, model, lens.name, params, checkpoint.step)
+        _keep_pictures(work, target / "training", LIMIT - size_of(target))
+    if (size := size_of(target)) > LIMIT:
         raise RuntimeError(f"{id}: {size:,} bytes to ship, {LIMIT:,} are allowed; make its demo or reports smaller")
     record(root=root)
     return target
+
+
+def size_of(target: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
 
 
 def keep_answer(target: Path, method: Method, model: nn.Module, name: str, params: Params, step: int) -> None:
@@ -126,22 +131,31 @@ def _keep_weights(path: Path, checkpoint: Any) -> None:
     write_checkpoint(path, replace(checkpoint, weights=half, state=None))
 
 
-def _keep_course(run_folder: Path, target: Path) -> None:
-    """Thin a run to ROWS rows and KEPT stored pictures, first and last among them."""
+def _keep_rows(run_folder: Path, target: Path) -> None:
+    """Thin a run to ROWS rows, those with stored pictures among them."""
     shutil.rmtree(target, ignore_errors=True)
     (target / "media").mkdir(parents=True)
-    course, stored = rows(run_folder), media(run_folder)
-    names = {step for step, _ in stored}
+    course, names = rows(run_folder), {step for step, _ in media(run_folder)}
     kept = [
         row
         for i, row in enumerate(course)
         if row["step"] in names or i * ROWS // len(course) != (i - 1) * ROWS // len(course)
     ]
     (target / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-    for i in sorted({round(i * (len(stored) - 1) / max(1, KEPT - 1)) for i in range(KEPT)} if stored else set()):
-        shutil.copy(stored[i][1], target / "media" / stored[i][1].name)
     for name in ("run.json", "state.json"):
         shutil.copy(run_folder / name, target / name)
+
+
+def _keep_pictures(run_folder: Path, target: Path, room: int) -> None:
+    """As many of a run's stored pictures as fit into `room` bytes, KEPT at most: first, last, and evenly between."""
+    stored = [path for _, path in media(run_folder)]
+    for count in range(min(KEPT, len(stored)), 0, -1):
+        chosen = [stored[round((i + 1) * len(stored) / count) - 1] for i in range(count)]
+        chosen[0] = stored[0] if count > 1 else stored[-1]
+        if sum(path.stat().st_size for path in chosen) <= room:
+            for path in chosen:
+                shutil.copy(path, target / "media" / path.name)
+            return
 
 
 def missing() -> list[str]:

@@ -74,7 +74,7 @@ class StyleParams(Painting):
     style: str = knob("starry_night", "picture whose manner to take: a shipped one's name, or a file")
     match: Literal["both", "content", "style"] = knob("both", "content alone inverts, style alone makes a texture")
     steps: int = knob(120, "optimiser steps", 1, 10_000, tiny=3, paper=500, unit="steps")
-    size: int = knob(224, "height and width", 32, 1024, tiny=32, paper=512, unit="px")
+    size: int = knob(160, "height and width", 32, 1024, tiny=32, paper=512, unit="px")
     start: Literal["content", "style", "noise"] = knob("content", "what the canvas shows at first", fold=True)
     optimizer: Literal["adam", "lbfgs"] = knob("adam", "how pixels are moved", paper="lbfgs", fold=True)
     lr: float = knob(0.02, "learning rate", 1e-4, 2.0, log=True, paper=1.0, fold=True)
