@@ -322,9 +322,9 @@ METHOD = Method(
         ),
     ),
     claim=Claim(
-        "The queue needs a slowly following key network: with its momentum at 0 (the keys come from the network itself) "
-        "old keys do not agree with new ones, and features are worse. Measured as the share of test pictures whose class "
-        "the nearest training pictures know.",
+        "The queue needs a slowly following key network: with its momentum at 0 (keys made by the network itself) "
+        "old keys do not agree with new ones, and features are worse. Measured as the share of test pictures whose "
+        "class the nearest training pictures know.",
         figure="neighbours",
         arms={"MoCo": {}, "no momentum": {"momentum": 0.0}},
         baseline="untrained",
