@@ -1,6 +1,6 @@
 r"""Momentum contrast.
 
-He, Fan, Wu, Xie, Girshick. CVPR 2020 (v2: Chen, Fan, Girshick, He. 2020). arXiv:1911.05722
+He, Fan, Wu, Xie, Girshick. CVPR 2020 (v2: Chen, Fan, Girshick, He, 2020). arXiv:1911.05722
 
 Idea. Learning without labels as looking up a dictionary: of two random views of a picture, the first must find the
 second among thousands of views of other pictures. The dictionary is a queue of keys made in earlier steps, so it can be
