@@ -17,8 +17,9 @@ $\mathbb H$: entropy, from 0 (sure) to log(classes)
 $\mathbb I$: mutual information, what passes disagree about: the epistemic part, which more training data would remove
 
 Differs. Batch norm in the convolutions, which stays in eval mode; dropout about the one hidden layer, so that the
-convolutions run once for all passes. Scenes are segmented by a U-Net with group norm, with dropout at its centre, in
-place of SegNet; its passes share nothing.
+convolutions run once for all passes: 20 of them cost 2.3 times one. Scenes are segmented by a U-Net with group norm in
+place of SegNet, with dropout on its way up: at its centre, as in SegNet, the skips carry past it nearly all that
+matters, and passes hardly differ. Its passes share nothing.
 
 Expect. The demo learns from 1000 garments in 300 steps and takes 26 to 29 CPU-seconds on a busy core. Means of three
 seeds, standard deviations in brackets: a character raises more total doubt than a garment in 0.919 (0.007) of cases;
@@ -26,7 +27,9 @@ with dropout off in 0.825 (0.020), trained without dropout in 0.825 (0.012). The
 best, 0.974 (0.002): it is 0.12 nats on garments, 0.56 on characters. Accuracy is alike with dropout on and off (0.853,
 0.854) and without (0.854). The cross-entropy of dropout on and off is alike too (0.436, 0.433) and lower than without
 (0.487), but averaging makes the answers too modest here: the calibration error is 0.042 with dropout on, 0.029 with
-dropout off, 0.066 without dropout.
+dropout off, 0.066 without dropout. To segment scenes:scene64s (one seed, batches of 16, about 0.35 CPU-seconds a step):
+after 100 steps the epistemic part is 0.118 nats at borders and 0.054 inside objects; with dropout at the centre, after
+200 steps, it is 0.003 and 0.002 at a mean IoU of 0.33. So short a training does not tell strange pictures by it.
 """
 
 from __future__ import annotations
@@ -96,7 +99,7 @@ class McDropoutParams(Params):
     weight_decay: float = knob(1e-4, "pull of all weights towards 0", 0.0, 1.0, paper=5e-4, fold=True)
     width: int = knob(16, "channels of the first convolution", 2, 256, tiny=2, paper=20, fold=True)
     hidden: int = knob(128, "units between the dropouts, to classify", 2, 8192, tiny=8, paper=500, fold=True)
-    places: DropoutPlaces = knob("centre", "where the U-Net drops units, to segment", fold=True)
+    places: DropoutPlaces = knob("decoder", "where the U-Net drops units, to segment", paper="centre", fold=True)
     asked: int = knob(1000, "test pictures of the last evaluation; before it a fifth", 10, 10**6, tiny=20, fold=True)
 
     @model_validator(mode="after")
