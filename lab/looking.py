@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +60,10 @@ class Looker:
         read = [decode(file) if isinstance(file, Path) else decode(file[1], file[0]) for file in files[:MOST]]
         return torch.stack([fit(picture, facts) for picture in read]).float().div(255)
 
-    def answers(self, lens: Lens, params: Params, images: Tensor | None, seed: int = 0) -> Iterator[dict[str, Any]]:
-        """The lens's reports as arrays, ever fuller; the same for the same seed. The model is taken until the end."""
+    def answers(
+        self, lens: Lens, params: Params, images: Tensor | None, seed: int = 0
+    ) -> Generator[dict[str, Any], None, None]:
+        """Reports as arrays, ever fuller; the same for the same seed. The model is taken until they are closed."""
         import torch
 
         from engine.bench import Bench

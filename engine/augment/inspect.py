@@ -53,7 +53,7 @@ def verdict(change: Sequence[float]) -> str:
     tolerated = TOLERATED * max(change)
     if _fall(change) <= tolerated:
         return "grows with M"
-    return "RUNS BACKWARDS" if _fall(change[::-1]) <= tolerated else "FALLS AND RISES"
+    return "RUNS BACKWARDS" if _fall(change[::-1]) <= tolerated else "GOES UP AND DOWN"
 
 
 def _fall(values: Sequence[float]) -> float:

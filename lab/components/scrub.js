@@ -16,7 +16,11 @@ export default function (component) {
     slider.value = state.at
     const frame = data.frames[state.at]
     label.textContent = frame.label
-    while (stage.children.length < frame.pictures.length) stage.append(new Image())
+    while (stage.children.length < frame.pictures.length) {
+      const image = stage.appendChild(new Image())
+      image.onerror = () => { image.hidden = true }  // not every figure is there at every step
+      image.onload = () => { image.hidden = false }
+    }
     while (stage.children.length > frame.pictures.length) stage.lastChild.remove()
     frame.pictures.forEach((source, i) => {
       if (stage.children[i].getAttribute("src") !== source) stage.children[i].src = source

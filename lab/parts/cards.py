@@ -21,7 +21,7 @@ DRAWN = {Pictures: pictures.pictures, Overlay: pictures.overlay, Boxes: pictures
 ACROSS, TILE = 4, 168
 
 
-@st.cache_data(show_spinner=False, max_entries=200)
+@st.cache_data(show_spinner=False, ttl=60)
 def strip_of(id: str, place: int = 0) -> bytes | None:
     """Four tiles of a stored answer that has pictures, as JPEG; None when nothing of the kind ships."""
     for answer in stored_answers(id)[place:]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from inspect import isgeneratorfunction
 from pathlib import Path
@@ -36,7 +37,7 @@ class Stored:
     path: Path
 
 
-@st.cache_data(show_spinner=False)
+@st.cache_data(show_spinner=False, ttl=60)
 def stored_answers(id: str) -> list[Stored]:
     """The answers that ship with a method, in the order of its lenses."""
     found = []
@@ -210,9 +211,10 @@ def panel(looker: Looker, lens: Lens, brought: str, answer: Stored | None, key: 
         place = st.empty()
         if params is not None and asked:
             images = api.brought(brought) if brought else None
-            for number, report in enumerate(looker.answers(lens, params, images)):
-                with place.container():
-                    show(lens.exhibits, report, f"{key}-{number}")
+            with closing(looker.answers(lens, params, images)) as reports:
+                for number, report in enumerate(reports):
+                    with place.container():
+                        show(lens.exhibits, report, f"{key}-{number}")
         elif answer is not None:
             with place.container():
                 st.markdown(":gray-badge[stored answer]")

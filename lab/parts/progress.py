@@ -40,35 +40,41 @@ def curves_of(rows: Sequence[Mapping[str, Any]], exhibits: Iterable[Exhibit]) ->
 
 def progress(id: str) -> None:
     """The run, drawn again each second while it lives."""
-    run = find(id)
-    live = run.state in LIVE
+    try:
+        live = find(id).state in LIVE
+    except ValueError as error:
+        st.error(f"{error}.")
+        return
     st.fragment(_progress, run_every=1.0 if live else None)(id, live)
 
 
 def _progress(id: str, was_live: bool) -> None:
     run = find(id)
-    state = run.state
-    if was_live and state not in LIVE:
+    if was_live and run.state not in LIVE:
         st.rerun()
-    status(run)
-    exhibits = warm.exhibits(run.plan.method)
-    if not exhibits:
-        st.caption("The method is being loaded to show its figures.")
-        return
     key = f"series-{id}"
     if key not in st.session_state:
         st.session_state[key] = Series(run.folder)
     rows = st.session_state[key].read()
+    status(run, rows)
+    exhibits = warm.exhibits(run.plan.method)
     if not rows:
-        st.caption(waiting(state))
-        return
-    curves = [exhibit for exhibit in exhibits if isinstance(exhibit, Curves)]
-    numbers = curves_of(rows, exhibits)
+        st.caption(waiting(run.state))
+    elif not exhibits:
+        st.caption("The method is being loaded to show its figures.")
+    else:
+        numbers = curves_of(rows, exhibits)
+        show_curves(exhibits, numbers, id)
+        pictures_of(run, exhibits, numbers)
+
+
+def show_curves(exhibits: Iterable[Exhibit], numbers: Mapping[str, Any], key: str) -> None:
+    """The curves among exhibits, two in a row; those without numbers are left out."""
+    curves = [one for one in exhibits if isinstance(one, Curves) and numbers.keys() >= set(one.names)]
     grid = st.columns(2, gap="large") if len(curves) > 1 else [st.container()]
     for i, exhibit in enumerate(curves):
         with grid[i % len(grid)]:
-            show([exhibit], numbers, f"{id}-curve-{i}")
-    pictures_of(run, exhibits, numbers)
+            show([exhibit], numbers, f"{key}-curve-{i}")
 
 
 def waiting(state: str) -> str:
@@ -80,20 +86,35 @@ def waiting(state: str) -> str:
     }.get(state, "It left no numbers.")
 
 
-def status(run: Run) -> None:
-    """State, step and speed in a line; cause and hint where it went wrong."""
+def status(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
+    """State, step and time left in a line; cause and hint where it went wrong."""
     told, state = run.told, run.state
     step, steps = told.get("step") or 0, told.get("steps") or 0
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(state, color=COLOURS[state])
         st.markdown(f"step {step:,} of {steps:,}" if steps else "", width="content")
-        if told.get("device"):
-            st.markdown(f":gray[{told['device']} · {told.get('peak_mb', 0):,} MB]", width="content")
+        if state == "running":
+            st.markdown(time_left(rows, steps), width="content")
+        if told.get("device") and told.get("peak_mb"):
+            st.markdown(f":gray[{told['device']}, {told['peak_mb']:,} MB]", width="content")
         buttons(run, state)
     if steps:
         st.progress(min(1.0, step / steps))
     if state in ("failed", "lost"):
         st.error(run.hint or "The end of its log shows more.", title=run.cause or "It ended without a word.")
+
+
+def time_left(rows: Sequence[Mapping[str, Any]], steps: int) -> str:
+    """How long a run still takes at the speed of its last hundred steps."""
+    last = rows[-100:]
+    if len(last) < 2 or last[-1]["step"] <= last[0]["step"]:
+        return ""
+    pace = (last[-1]["time"] - last[0]["time"]) / (last[-1]["step"] - last[0]["step"])
+    left = pace * max(0, steps - last[-1]["step"])
+    for unit, size in (("hours", 3600), ("minutes", 60)):
+        if left >= 2 * size:
+            return f"about {left / size:.0f} {unit} left"
+    return f"about {left:.0f} seconds left"
 
 
 def buttons(run: Run, state: str) -> None:
@@ -129,8 +150,9 @@ def pictures_of(run: Run, exhibits: Sequence[Exhibit], numbers: Mapping[str, Any
     at = scrub(frames, key=f"scrub-{run.id}")
     for _, exhibit in shown:
         st.caption(exhibit.says)
-    values = read_values(kept[at][1])[0]
-    show([exhibit for _, exhibit in rest if not isinstance(exhibit, PICTURES)], {**numbers, **values}, f"{run.id}-kept")
+    values = {**numbers, **read_values(kept[at][1])[0]}
+    others = [one for _, one in rest if not isinstance(one, PICTURES) and values.keys() >= set(one.names)]
+    show(others, values, f"{run.id}-kept")
 
 
 def ago(seconds: float) -> str:

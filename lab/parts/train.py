@@ -8,6 +8,7 @@ import streamlit as st
 
 from engine.catalog import Card, method
 from engine.flags import command
+from engine.method import Curves
 from engine.params import Params, Preset
 from engine.record import media, read_values, rows
 from engine.showcase import folder
@@ -16,7 +17,7 @@ from lab.forms import form
 from lab.parts.exhibit import show
 from lab.parts.links import link
 from lab.parts.play import wait_for
-from lab.parts.progress import curves_of, progress
+from lab.parts.progress import curves_of, progress, show_curves
 
 
 def train(card: Card) -> None:
@@ -88,4 +89,6 @@ def course(id: str) -> None:
     values: dict[str, Any] = {}
     for _, path in media(kept):
         values |= read_values(path)[0]
-    show(exhibits, values | curves_of(rows(kept), exhibits), f"course-{id}")
+    values |= curves_of(rows(kept), exhibits)
+    show_curves(exhibits, values, f"course-{id}")
+    show([exhibit for exhibit in exhibits if not isinstance(exhibit, Curves)], values, f"course-{id}")

@@ -1,5 +1,6 @@
 """Forms from knobs: every kind of the vocabulary, problems at the field, and values that a slider can reach."""
 
+import itertools
 from typing import Literal
 
 import pytest
@@ -125,7 +126,7 @@ def test_a_ladder_is_sorted_in_range_and_holds_its_ends_and_extras(low, high, wh
     assert steps[0] == low
     assert steps[-1] == high
     assert (low * 1.37 if not whole else low + 2) in steps
-    ratios = [after / before for before, after in zip(steps, steps[1:], strict=False)]
+    ratios = [after / before for before, after in itertools.pairwise(steps)]
     assert max(ratios) <= 2.0 + 1e-9
 
 

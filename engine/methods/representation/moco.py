@@ -20,7 +20,9 @@ of 0.99, because 65 536 and 0.999 are made for a hundred thousand steps. Batch s
 network cheat, and the shuffling that prevents it are shown on one device by `ghost_groups` and `shuffle`. Features are
 judged by nearest neighbours, not by a linear classifier.
 
-Expect. MEASURED
+Expect. The demo takes 50 CPU-seconds of a busy core. Over three seeds the nearest neighbours know the class of 0.747,
+0.730 and 0.755 of the test pictures, before training of 0.718, 0.698 and 0.708; without momentum of 0.714, 0.698 and
+0.726. Pixels reach 0.77: a minute is not enough to beat them on pictures so small.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ other training pictures are hidden; they only serve to report how many pseudo-la
 small residual ones of one size; with `student_width` students outgrow their teacher, as the paper's do (EfficientNet-B7
 to L2). Zoph et al. (NeurIPS 2020, arXiv:2006.06882) use the same loop with hard labels above a threshold.
 
-Expect. MEASURED
+Expect. The demo takes about 85 CPU-seconds of a busy core. Over three seeds the last student is right on 0.748, 0.729
+and 0.743 of the test pictures, its teacher on 0.724, 0.718 and 0.724. Against labels alone with as many steps the
+gain is small and not sure at this size: 0.735, 0.738 and 0.742, so self-training is ahead in two of three seeds.
 """
 
 from __future__ import annotations
@@ -144,7 +146,7 @@ def train(model: SelfTraining, params: SelfTrainingParams, bench: Bench) -> Iter
     teacher, *students = model.networks
     yield from stage("teacher", fit(teacher, labelled, None, params, bench, params.teacher_steps))
     for name, student in zip(STAGES[1:], students, strict=False):
-        told = bench.once(partial(answers, teacher, bench.chunks(unlabelled))).softmax(dim=1)
+        told = bench.once(partial(answers, teacher, bench.chunks(unlabelled))).to(bench.device).softmax(dim=1)
         chosen = select(told, params.threshold, params.balance)
         chosen = chosen.repeat(1 + params.batch * params.ratio // len(chosen))  # a batch at least
         target = told if params.targets == "soft" else F.one_hot(told.argmax(dim=1), told.shape[1]).float()
@@ -155,7 +157,7 @@ def train(model: SelfTraining, params: SelfTrainingParams, bench: Bench) -> Iter
         teacher = student
 
     right = torch.stack([accuracy_of(net, bench.chunks(test)) for net in model.networks])
-    yield {"accuracy": right[-1], "teacher_accuracy": right[0], "right": right, "network": STAGES[: len(right)]}
+    yield {"accuracy": right[-1], "teacher_accuracy": right[0], "right": right, "network": list(STAGES[: len(right)])}
 
 
 def rest(

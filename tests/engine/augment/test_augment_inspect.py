@@ -52,7 +52,7 @@ def test_torchvisions_scale_grows_and_the_released_one_runs_backwards():
     released = found("tf")
     assert released["posterize"] == released["solarize"] == "RUNS BACKWARDS"
     assert released["rotate"] != "RUNS BACKWARDS"
-    assert released["brightness"] == "FALLS AND RISES"  # 0.1 at M = 0, the picture itself at M = 5
+    assert released["brightness"] == "GOES UP AND DOWN"  # 0.1 at M = 0, the picture itself at M = 5
 
 
 def test_verdicts():
@@ -61,4 +61,4 @@ def test_verdicts():
     assert verdict([0, 2, 1.7, 2]) == "grows with M"  # a wobble
     assert verdict([2, 1, 0]) == "RUNS BACKWARDS"
     assert verdict([2, 1, 1.3, 0]) == "RUNS BACKWARDS"
-    assert verdict([1, 0, 3]) == verdict([3, 0, 1]) == "FALLS AND RISES"
+    assert verdict([1, 0, 3]) == verdict([3, 0, 1]) == "GOES UP AND DOWN"
