@@ -114,7 +114,8 @@ def test_the_same_seed_gives_the_same_answer_and_its_script_comes_along(finished
     [
         ({"lens": "nothing"}, "has no lens 'nothing'"),
         ({"knobs": {"nothing": 1}}, "there is no such knob"),
-        ({"target": "../../etc/passwd"}, "cannot be opened as a checkpoint"),
+        ({"target": __file__}, "cannot be opened as a checkpoint"),
+        ({"target": "../../nothing/here"}, "is no run, no checkpoint file and no method"),
         ({"script": 99}, "index"),
     ],
 )
