@@ -42,6 +42,16 @@ def uniformity(features: Tensor, sharpness: float = 2.0) -> Tensor:
     return (-sharpness * squared).exp().mean().log()
 
 
+def principal_components(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Coordinates (N, R) along the principal components, the largest first, and the share of the variance along each,
+    (R,), summing to 1 (all 0 where nothing varies). R = min(N, D). The sign of a component means nothing."""
+    _check(features)
+    flat = features.float() - features.float().mean(dim=0)
+    _, lengths, axes = torch.linalg.svd(flat, full_matrices=False)
+    variance = lengths.square()
+    return flat @ axes.T, variance / variance.sum().clamp(min=torch.finfo(variance.dtype).tiny)
+
+
 def _check(features: Tensor) -> None:
     if features.ndim != 2 or len(features) < 2:
         raise ValueError(f"features: expected (N, D) with N >= 2, got shape {tuple(features.shape)}")

@@ -6,7 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from engine.metrics.embedding import alignment, effective_rank, feature_deviation, uniformity
+from engine.metrics.embedding import (
+    alignment,
+    effective_rank,
+    feature_deviation,
+    principal_components,
+    uniformity,
+)
 
 SPHERE = F.normalize(torch.randn(3000, 16, generator=torch.Generator().manual_seed(0)), dim=1)
 COLLAPSED = torch.ones(50, 16)
@@ -63,3 +69,20 @@ def test_bad_input():
         effective_rank(SPHERE[:1])
     with pytest.raises(ValueError, match="same shape"):
         alignment(SPHERE, SPHERE[:5])
+
+
+def test_principal_components_are_scikit_learns():
+    from sklearn.decomposition import PCA
+
+    features = SPHERE[:200] * torch.arange(1.0, 17)
+    places, share = principal_components(features)
+    known = PCA().fit(features.double().numpy())
+    torch.testing.assert_close(share, torch.tensor(known.explained_variance_ratio_).float(), atol=1e-5, rtol=1e-4)
+    theirs = torch.tensor(known.transform(features.double().numpy())).float()
+    torch.testing.assert_close(places.abs(), theirs.abs(), atol=2e-3, rtol=1e-3)  # a component's sign is free
+
+
+def test_principal_components_of_one_place_vary_nowhere():
+    places, share = principal_components(COLLAPSED)
+    assert not places.any()
+    assert not share.any()

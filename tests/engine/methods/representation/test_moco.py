@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from engine.bench import Bench, Setup
 from engine.data.base import Facts
 from engine.method import KnobError, drive
-from engine.methods.representation.moco import METHOD, SCHEDULES, VIEWS, MoCoParams, in_groups
+from engine.methods.representation.moco import METHOD, SCHEDULES, VIEWS, MoCoParams
 
 FACTS = Facts(1, 28, tuple("abcdefghij"))
 SETS = {}
@@ -32,11 +32,11 @@ def tiny_run(**values):
 
 
 def test_the_first_step_is_the_algorithm_by_hand():
-    params, before, after, reports = tiny_run(steps=1, momentum=0.9)
+    params, before, after, reports = tiny_run(steps=1, warmup=0, momentum=0.9)
     bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
     METHOD.build(params, bench.facts(params))
     images = next(iter(bench.batches(bench.data("garments"), params.batch, 1))).images
-    view = VIEWS["v2"](area=(0.2, 1.0))
+    view = VIEWS["v2"](area=(params.crop, 1.0))
     one, two = view(images, bench.generator), view(images, bench.generator)
     key_net = copy.deepcopy(before.key).train()
     for follower, leader in zip(key_net.parameters(), before.query.parameters(), strict=True):
@@ -55,7 +55,7 @@ def test_the_first_step_is_the_algorithm_by_hand():
     assert torch.equal(after.queue[params.batch :], before.queue[params.batch :])
     # SGD's first step is along the gradient and the weight decay.
     for new, old in zip(after.query.parameters(), before.query.parameters(), strict=True):
-        step = params.lr * SCHEDULES["v2"](0, 1) * (old.grad + params.weight_decay * old)
+        step = params.lr * SCHEDULES["v2"](0, 1, 0) * (old.grad + params.weight_decay * old)
         torch.testing.assert_close(new, old - step, atol=1e-5, rtol=1e-4)
 
 
@@ -90,23 +90,6 @@ def test_the_queue_is_a_ring():
     assert params.queue == len(model.queue)
 
 
-def test_groups_have_their_own_statistics():
-    _, model = small()
-    net, images = model.query.train(), torch.rand(12, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    expected = torch.cat([net(images[:4]), net(images[4:8]), net(images[8:])])
-    assert torch.equal(in_groups(net, images, 3), expected)
-    assert not torch.allclose(in_groups(net, images, 3), net(images), atol=1e-3)
-    order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
-    mixed = in_groups(net, images, 3, order)
-    for group in range(3):
-        members = order[4 * group : 4 * group + 4]
-        torch.testing.assert_close(mixed[members], net(images[members]))
-    # Statistics of one whole batch do not depend on its order; without batch statistics neither do groups.
-    assert torch.equal(in_groups(net, images, 1, order), net(images))
-    net.eval()
-    torch.testing.assert_close(in_groups(net, images, 3, order), net(images))
-
-
 def test_groups_train():
     *_, reports = tiny_run(ghost_groups=4)
     assert all(math.isfinite(report["loss"]) for report in reports)
@@ -123,8 +106,10 @@ def test_keys_are_unit_vectors_and_versions_differ_by_their_head():
 
 
 def test_schedules():
-    assert [SCHEDULES["v1"](step, 200) for step in (0, 119, 120, 159, 160)] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
-    assert [SCHEDULES["v2"](step, 200) for step in (0, 100, 200)] == pytest.approx([1, 0.5, 0], abs=1e-9)
+    assert [SCHEDULES["v1"](step, 200, 40) for step in (0, 119, 120, 159, 160)] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
+    assert [SCHEDULES["v2"](step, 200, 40) for step in (0, 20, 40, 120, 200)] == pytest.approx(
+        [0, 0.5, 1, 0.5, 0], abs=1e-9
+    )
 
 
 def test_params_that_cannot_be_say_so():
