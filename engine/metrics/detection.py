@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.data.base import Batch
+from engine.ops.assign import rows
 from engine.ops.boxes import area, intersection, ratio
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
@@ -40,6 +42,19 @@ class Objects:
     boxes: Tensor
     labels: Tensor
     ignore: Tensor | None = None
+
+
+def objects(batch: Batch) -> list[Objects]:
+    """The truth of a batch, image by image; ValueError when its source has no boxes."""
+    if batch.boxes is None or batch.box_labels is None:
+        raise ValueError("data: this source has no boxes; choose scenes:scene64, coco:FILE.json or voc:PATH")
+    ignore: Sequence[Tensor | None] = batch.box_ignore or [None] * len(batch)
+    return [Objects(*one) for one in zip(batch.boxes, batch.box_labels, ignore, strict=True)]
+
+
+def tables(found: Sequence[Detections] | Sequence[Objects]) -> Tensor:
+    """(B, 12, 6) as a figure of boxes wants them: see `engine.ops.assign.rows`."""
+    return torch.stack([rows(one.boxes, one.labels, getattr(one, "scores", None)) for one in found])
 
 
 @dataclass(frozen=True)

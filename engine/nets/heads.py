@@ -1,4 +1,4 @@
-"""Parts of dense detectors: a small two-level backbone, and the head that all levels share."""
+"""Parts of dense detectors: a small backbone of three levels, and the head that all levels share."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ from torch import Tensor, nn
 
 
 class SmallPyramid(nn.Module):
-    """Images -> features (B, 64, S/8, S/8) and (B, 96, S/16, S/16)."""
+    """Images (B, C, S, S) -> features (B, 32, S/4, S/4), (B, 64, S/8, S/8) and (B, 96, S/16, S/16)."""
+
+    WIDTHS: tuple[int, ...] = (32, 64, 96)
+    STRIDES: tuple[int, ...] = (4, 8, 16)
 
     def __init__(self, channels: int):
         super().__init__()
-        plan = ((channels, 16, 2), (16, 32, 2), (32, 64, 2), (64, 64, 1))
-        self.fine = nn.Sequential(*(conv_block(*step) for step in plan))
-        self.coarse = nn.Sequential(conv_block(64, 96, 2), conv_block(96, 96, 1))
+        self.levels = nn.ModuleList(
+            [
+                nn.Sequential(conv_block(channels, 16, 2), conv_block(16, 32, 2), conv_block(32, 32, 1)),
+                nn.Sequential(conv_block(32, 64, 2), conv_block(64, 64, 1)),
+                nn.Sequential(conv_block(64, 96, 2), conv_block(96, 96, 1)),
+            ]
+        )
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        fine = self.fine(images)
-        return [fine, self.coarse(fine)]
+        found = [images]
+        for level in self.levels:
+            found.append(level(found[-1]))
+        return found[1:]
 
 
 def conv_block(inputs: int, outputs: int, stride: int) -> nn.Module:

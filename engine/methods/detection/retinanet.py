@@ -37,7 +37,7 @@ from engine.bench import Bench
 from engine.data.base import Batch, Dataset, Facts
 from engine.losses.focal import ohem, sigmoid_bce, sigmoid_focal
 from engine.method import Bars, Boxes, Claim, Curves, Lens, Method, Overlay, Params, Report, knob
-from engine.metrics.detection import Detections, Objects, average_precision
+from engine.metrics.detection import Detections, Objects, average_precision, objects, tables
 from engine.nets.fpn import FeaturePyramid
 from engine.nets.heads import SmallPyramid, dense_head
 from engine.ops.anchors import pyramid_anchors
@@ -46,13 +46,15 @@ from engine.ops.boxes import clip, decode
 from engine.ops.schedule import cosine
 
 RATIOS = (0.5, 1.0, 2.0)
+SIZES: list[tuple[float, ...]] = [(7, 10), (14, 20), (28, 40)]
+"""Anchors of the small network's three levels, in pixels; others have the paper's, 4 strides and two sizes more."""
 SIGMA = (1.0, 1.0)
 """Box targets are not magnified, unlike in two-stage detectors, so that box and class loss stay of one size."""
 
 
 class RetinaNetParams(Params):
     data: str = knob("scenes:scene64", "a source with boxes")
-    steps: int = knob(450, "optimiser steps", 1, 1_000_000, tiny=3, paper=90_000, unit="steps")
+    steps: int = knob(800, "optimiser steps", 1, 1_000_000, tiny=3, paper=90_000, unit="steps")
     batch: int = knob(16, "images a step", 1, 512, tiny=2)
     loss: Literal["focal", "bce", "ohem"] = knob("focal", "focal, plain cross-entropy, or hardest boxes only (OHEM)")
     gamma: float = knob(2.0, "how strongly well classified boxes are turned down", 0.0, 8.0)
@@ -75,16 +77,15 @@ class RetinaNet(nn.Module):
 
     def __init__(self, p: RetinaNetParams, facts: Facts):
         super().__init__()
-        self.classes = len(facts.classes)
+        self.params, self.facts, self.classes = p, facts, len(facts.classes)
         if p.backbone == "small":
             self.backbone: nn.Module = SmallPyramid(facts.channels)
-            inputs, strides = (64, 96), [8, 16]
-            sizes: list[tuple[float, ...]] = [(14, 20), (28, 40)]
+            inputs, strides, sizes = SmallPyramid.WIDTHS, SmallPyramid.STRIDES, SIZES
         else:
             import timm
 
             net: Any = timm.create_model(p.backbone, features_only=True, out_indices=(2, 3, 4), in_chans=facts.channels)
-            self.backbone, inputs, strides = net, tuple(net.feature_info.channels()), [8, 16, 32, 64, 128]
+            self.backbone, inputs, strides = net, tuple(net.feature_info.channels()), (8, 16, 32, 64, 128)
             sizes = [tuple(4 * stride * 2 ** (octave / 3) for octave in range(3)) for stride in strides]
         self.pyramid = FeaturePyramid(inputs, p.width, coarser=p.backbone != "small")
         shapes = len(sizes[0]) * len(RATIOS)
@@ -92,8 +93,9 @@ class RetinaNet(nn.Module):
         self.box_head = dense_head(p.width, p.depth, shapes * 4)
         logits = cast(nn.Conv2d, self.class_head[-1])
         nn.init.constant_(cast(Tensor, logits.bias), torch.logit(torch.tensor(p.prior)).item())
-        grids = [(-(-facts.size // stride), -(-facts.size // stride)) for stride in strides]
-        self.register_buffer("anchors", torch.cat(pyramid_anchors(grids, strides, sizes, RATIOS)), persistent=False)
+        self.grids = [(-(-facts.size // stride), -(-facts.size // stride)) for stride in strides]
+        anchors = torch.cat(pyramid_anchors(self.grids, strides, sizes, RATIOS))
+        self.register_buffer("anchors", anchors, persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         levels = self.pyramid(self.backbone((images - 0.5) / 0.25))
@@ -104,6 +106,14 @@ class RetinaNet(nn.Module):
         """(B, A, values) in the anchors' order: level, row, column, shape."""
         maps = (head(level).unflatten(1, (-1, values)) for level in levels)
         return torch.cat([each.permute(0, 3, 4, 1, 2).flatten(1, 3) for each in maps], 1)
+
+    def heat(self, logits: Tensor) -> Tensor:
+        """(B, A, K) -> (B, S, S): the highest probability of any object at each place, over all levels and shapes."""
+        cells, size = [height * width for height, width in self.grids], (self.facts.size, self.facts.size)
+        shapes = len(self.anchors) // sum(cells)
+        levels = logits.float().sigmoid().amax(2).split([shapes * count for count in cells], 1)
+        maps = [level.unflatten(1, (*grid, shapes)).amax(3) for level, grid in zip(levels, self.grids, strict=True)]
+        return torch.stack([F.interpolate(each[:, None], size, mode="bilinear")[:, 0] for each in maps]).amax(0)
 
 
 def targets_of(model: RetinaNet, batch: Batch, high: float, low: float) -> Targets:
@@ -144,17 +154,6 @@ def detect(
     return [Detections(*one) for one in found]
 
 
-def objects(batch: Batch) -> list[Objects]:
-    """The truth of a batch, image by image."""
-    ignore: Sequence[Tensor | None] = batch.box_ignore or [None] * len(batch)
-    return [Objects(*one) for one in zip(batch.boxes or [], batch.box_labels or [], ignore, strict=True)]
-
-
-def tables(found: Sequence[Detections] | Sequence[Objects]) -> Tensor:
-    """(B, 12, 6): see `rows`."""
-    return torch.stack([rows(one.boxes, one.labels, getattr(one, "scores", None)) for one in found])
-
-
 @torch.no_grad()
 def judge(model: RetinaNet, data: Dataset, p: RetinaNetParams, bench: Bench) -> Report:
     """AP50 and AP over the first `judged` test images, and AP50 when the class does not count."""
@@ -185,7 +184,7 @@ def blind(model: RetinaNet, p: RetinaNetParams, bench: Bench) -> float:
 def train(model: RetinaNet, p: RetinaNetParams, bench: Bench) -> Iterator[Report]:
     data, test = bench.data(p.data), bench.data(p.data, "test")
     baseline = bench.once(lambda: blind(model, p, bench))
-    shown = test.batch(torch.arange(min(6, len(test)))).to(bench.device)
+    shown = test_batch(model, 6, bench)
     truth = tables(objects(shown))
     optimizer = torch.optim.AdamW(model.parameters(), p.lr, weight_decay=1e-4)
     warm = min(30, p.steps // 10)
@@ -205,33 +204,33 @@ def train(model: RetinaNet, p: RetinaNetParams, bench: Bench) -> Iterator[Report
         yield report
 
 
+def test_batch(model: RetinaNet, count: int, bench: Bench) -> Batch:
+    """The first `count` test pictures of the data that the model learned from."""
+    data = bench.data(model.params.data, "test")
+    return data.batch(torch.arange(min(count, len(data)))).to(bench.device)
+
+
 class DetectParams(Params):
     score: float = knob(0.3, "least score of a box that is shown", 0.01, 0.99)
     overlap: float = knob(0.5, "overlap beyond which the weaker of two boxes goes", 0.05, 0.95)
-    data: str = knob("scenes:scene64", "where the class names come from", fold=True)
 
 
 @torch.no_grad()
 def look_detect(model: RetinaNet, p: DetectParams, images: Tensor, bench: Bench) -> Report:
-    """Boxes in the given pictures, and where each level sees any object at all."""
+    """Boxes in the given pictures, and where any level sees any object at all."""
     found = tables(detect(model, images, p.score, p.overlap))
-    strongest = model(images)[0].sigmoid().amax(2)
-    size = images.shape[-1]
-    fine = -(-size // 8)
-    per_cell = strongest[:, : fine * fine * 6].unflatten(1, (fine, fine, -1)).amax(3)
-    seen = F.interpolate(per_cell[:, None], size=(size, size), mode="bilinear")[:, 0]
-    return {"pictures": images, "found": found, "objectness": seen, "classes": list(bench.data(p.data).facts.classes)}
+    seen = model.heat(model(images)[0])
+    return {"pictures": images, "found": found, "objectness": seen, "classes": list(model.facts.classes)}
 
 
 class AnchorParams(Params):
     high: float = knob(0.5, "overlap from which a box belongs to an object", 0.1, 0.9)
     low: float = knob(0.4, "overlap below which a box is background", 0.0, 0.9)
-    data: str = knob("scenes:scene64", "which pictures", fold=True)
 
 
 def look_anchors(model: RetinaNet, p: AnchorParams, images: Tensor | None, bench: Bench) -> Report:
     """Which anchors belong to the objects of some test pictures, and which are neither object nor background."""
-    batch = bench.data(p.data, "test").batch(torch.arange(4)).to(bench.device)
+    batch = test_batch(model, 4, bench)
     targets = targets_of(model, batch, max(p.high, p.low), p.low)
     label = targets.truth.float().argmax(2)
 
@@ -240,19 +239,18 @@ def look_anchors(model: RetinaNet, p: AnchorParams, images: Tensor | None, bench
 
     return {
         "pictures": batch.images, "truth": tables(objects(batch)), "positive": chosen(targets.positive),
-        "neither": chosen(~targets.counted), "classes": list(bench.data(p.data).facts.classes),
+        "neither": chosen(~targets.counted), "classes": list(model.facts.classes),
     }  # fmt: skip
 
 
 class HardParams(Params):
     images: int = knob(64, "test pictures", 1, 400, tiny=2)
-    data: str = knob("scenes:scene64", "which pictures", fold=True)
 
 
 @torch.no_grad()
 def look_hard(model: RetinaNet, p: HardParams, images: Tensor | None, bench: Bench) -> Report:
     """Which share of all background loss its hardest anchors carry, for several gammas (the paper's figure 4)."""
-    batch = bench.data(p.data, "test").batch(torch.arange(p.images)).to(bench.device)
+    batch = test_batch(model, p.images, bench)
     targets = targets_of(model, batch, 0.5, 0.4)
     background = targets.counted & ~targets.positive
     logits = model(batch.images)[0]
@@ -279,7 +277,7 @@ METHOD = Method(
             "Detect", DetectParams, look_detect,
             (
                 Boxes(("pictures", "found"), "Raise the score until only what is sure remains."),
-                Overlay(("pictures", "objectness"), "The highest probability of any object, cell by cell."),
+                Overlay(("pictures", "objectness"), "The highest probability of any object, place by place."),
             ),
             "Find objects, and see how score and overlap thresholds decide what is kept.",
         ),

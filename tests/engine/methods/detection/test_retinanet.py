@@ -171,6 +171,24 @@ def test_a_timm_backbone_has_the_papers_five_levels():
     assert deltas.shape == (1, len(net.anchors), 4)
 
 
+def test_heat_is_the_best_probability_of_a_place_over_levels_and_shapes():
+    net, _ = model()
+    logits = torch.full((2, len(net.anchors), net.classes), -9.0)
+    centres = (net.anchors[:, :2] + net.anchors[:, 2:]) / 2
+    finest = (centres - torch.tensor([10.0, 26.0])).norm(dim=1).argmin()  # column 2, row 6 of the cells of 4 pixels
+    logits[1, finest, 1] = 2.0
+    heat = net.heat(logits)
+    assert heat.shape == (2, FACTS.size, FACTS.size)
+    assert heat[0].max() == pytest.approx(torch.tensor(-9.0).sigmoid().item())
+    row, column = divmod(int(heat[1].argmax()), FACTS.size)
+    assert 24 <= row < 28
+    assert 8 <= column < 12
+    # Bilinear: the nearest pixel is an eighth of a cell from its centre, along both axes.
+    share = (7 / 8) ** 2
+    low, high = torch.tensor([-9.0, 2.0]).sigmoid().tolist()
+    assert heat[1].max() == pytest.approx(share * high + (1 - share) * low)
+
+
 @pytest.mark.slow
 def test_it_learns_four_pictures_by_heart():
     data = open_data("scenes:scene64:4")
