@@ -41,8 +41,11 @@ class Exhibit:
     says: str
 
 
+@dataclass(frozen=True)
 class Curves(Exhibit):
-    """Numbers over steps, one line a name."""
+    """Numbers over steps, one line a name; in a lens (N, 2) a name: positions along `over`, and numbers."""
+
+    over: str = "step"
 
 
 class Pictures(Exhibit):

@@ -48,13 +48,13 @@ def slug(lens: str) -> str:
 
 def plain(exhibits: Iterable[Exhibit]) -> list[list[Any]]:
     """Exhibits as JSON, so that what ships can be shown before the method is imported."""
-    return [[type(exhibit).__name__, list(exhibit.names), exhibit.says] for exhibit in exhibits]
+    return [[type(exhibit).__name__, list(exhibit.names), *list(vars(exhibit).values())[1:]] for exhibit in exhibits]
 
 
 def revive(rows: Iterable[list[Any]]) -> tuple[Exhibit, ...]:
     """The inverse of `plain`."""
     kinds = {kind.__name__: kind for kind in Exhibit.__subclasses__()}
-    return tuple(kinds[kind](tuple(names), says) for kind, names, says in rows)
+    return tuple(kinds[kind](tuple(names), *rest) for kind, names, *rest in rows)
 
 
 def pictures(bench: Bench, params: Params, count: int = PICTURES) -> Tensor:

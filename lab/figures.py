@@ -73,7 +73,7 @@ def draw(exhibit: Exhibit, values: Mapping[str, Any], dark: bool = False) -> lis
         case Film():
             return [Reel(tuple(pictures.reel(names, values, dark)))]
         case Curves():
-            return [plots.curves(names, values)]
+            return [plots.curves(names, values, exhibit.over)]
         case Matrix():
             return [plots.matrix(name, values) for name in names]
         case Scatter():

@@ -87,16 +87,17 @@ def smooth(numbers: np.ndarray) -> np.ndarray:
     return np.convolve(numbers, window, "same") / np.convolve(np.ones(len(numbers)), window, "same")
 
 
-def curves(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
-    """Each value is (N,) or (N, 2): step and number. Long curves are drawn faintly, their running mean on top."""
-    rows: dict[str, list[Any]] = {"step": [], "value": [], "mean": [], "name": []}
+def curves(names: Sequence[str], values: Mapping[str, Any], over: str = "step") -> Plot:
+    """Each value is (N,) or (N, 2): position along `over`, and number. Long curves are drawn faintly, their running
+    mean on top."""
+    rows: dict[str, list[Any]] = {"at": [], "value": [], "mean": [], "name": []}
     longest, shown = 0, shorter(names)
     for name in names:
         points = np.asarray(values[name], np.float64)
         if points.ndim < 2:
             points = np.stack([np.arange(1, points.size + 1), points.ravel()], 1)
         points = thin(points[np.isfinite(points).all(-1)])
-        rows["step"] += points[:, 0].tolist()
+        rows["at"] += points[:, 0].tolist()
         rows["value"] += points[:, 1].tolist()
         rows["mean"] += smooth(points[:, 1]).tolist()
         rows["name"] += [shown[name]] * len(points)
@@ -106,10 +107,14 @@ def curves(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
     title = words(names[0]) if len(names) == 1 else None
     bare = {"grid": False, "tickCount": 8}
     encoding = {
-        "x": {"field": "step", "type": "quantitative", "axis": bare, "scale": {"nice": False}},
+        "x": {"field": "at", "type": "quantitative", "title": over, "axis": bare, "scale": {"nice": False}},
         "y": {"field": "value", "type": "quantitative", "title": title, "scale": {"zero": False}},
         "color": colours(list(shown.values())),
-        "tooltip": [{"field": "name", "title": "curve"}, {"field": "step"}, {"field": "value", "format": ".4g"}],
+        "tooltip": [
+            {"field": "name", "title": "curve"},
+            {"field": "at", "title": over},
+            {"field": "value", "format": ".4g"},
+        ],
     }
     layers = [{"mark": {"type": "line", "strokeWidth": 1, "opacity": 0.3}}, {"mark": mark, "encoding": mean}]
     return Plot({"height": max(300, 24 * len(names) + 40), "encoding": encoding, "layer": layers}, rows)
@@ -141,7 +146,7 @@ def matrix(name: str, values: Mapping[str, Any]) -> Plot:
         whole = bool(np.all(np.round(table) == table))
         number = {"field": "value", "type": "quantitative", "format": "d" if whole else ".2f"}
         layers.append({"mark": {"type": "text", "fontSize": 13}, "encoding": {"text": number, "color": ink}})
-    height, width = (380, 420) if many else (100 + 40 * len(down), 140 + 84 * len(across))
+    height, width = (380, 420) if many else (100 + 56 * len(down), 140 + 64 * len(across))
     return Plot({"title": words(name), "height": height, "encoding": places, "layer": layers}, rows, width)
 
 

@@ -248,7 +248,8 @@ METHOD = Method(
                 Pictures(OPERATIONS[:6], "Moves, at M = 0, 6, 12, 18, 24, 30 from top to bottom."),
                 Pictures(OPERATIONS[6:], "Changes of grey or colour, at M = 0, 6, 12, 18, 24, 30 from top to bottom."),
                 Curves(tuple(f"change/{name}" for name in OPERATIONS),
-                       "By how much a pixel changes on average (of 1), at each M. On a fair scale no curve falls."),
+                       "By how much a pixel changes on average (of 1), at each M. On a fair scale no curve falls.",
+                       over="M"),
                 Table(("operation", "at_0", "at_30", "most_at", "with_M"),
                       "Try scale tf: posterize and solarize weaken as M grows, and the enhancements do nothing at "
                       "M = 5, so that a larger M is not a stronger augmentation."),
@@ -268,7 +269,7 @@ METHOD = Method(
             (
                 Curves(("average", "weakest_picture", "chance"),
                        "Probability of what the network called the untouched picture, against M. Where it falls, the "
-                       "label begins to lie."),
+                       "label begins to lie.", over="M"),
                 Pictures(("original", "M_9", "M_18", "M_30"), "One draw of each picture at growing magnitude."),
                 Table(("picture", "called", "probability", "lost_at_M"),
                       "What the network calls each picture, and the M from which it believes that by less than half "

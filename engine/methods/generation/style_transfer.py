@@ -60,6 +60,7 @@ class Painting(Params):
     style_weight: float = knob(8.0, "style against content", 1e-2, 1e4, log=True, paper=1000.0)
     style_depths: tuple[Depth, ...] = knob(DEPTHS, "depths whose Gram matrices must match")
     content_depth: Depth = knob("4", "depth whose values must match")
+    lr: float = knob(0.02, "learning rate", 1e-4, 2.0, log=True, paper=1.0, fold=True)
     smooth: float = knob(3.0, "weight of the total variation", 0.0, 100.0, paper=0.0, fold=True)
     backbone: FeatureNet = knob(
         "squeezenet", "pretrained network; vgg19 needs its weights on disk", paper="vgg19", fold=True
@@ -77,7 +78,6 @@ class StyleParams(Painting):
     size: int = knob(160, "height and width", 32, 1024, tiny=32, paper=512, unit="px")
     start: Literal["content", "style", "noise"] = knob("content", "what the canvas shows at first", fold=True)
     optimizer: Literal["adam", "lbfgs"] = knob("adam", "how pixels are moved", paper="lbfgs", fold=True)
-    lr: float = knob(0.02, "learning rate", 1e-4, 2.0, log=True, paper=1.0, fold=True)
     data: str = knob("photos", "where the pictures of the page come from", fold=True)
 
 
@@ -189,13 +189,14 @@ def train(model: Canvas, p: StyleParams, bench: Bench) -> Iterator[Report]:
 
 
 class TransferParams(Painting):
+    picture: int = knob(2, "which of the pictures to paint; beyond the last: the last", 1, 16)
     style: str = knob("starry_night", "picture whose manner to take: a shipped one's name, or a file")
-    steps: int = knob(40, "optimiser steps", 1, 500, tiny=2, unit="steps")
+    steps: int = knob(60, "optimiser steps", 1, 500, tiny=2, unit="steps")
 
 
 def transfer(model: Canvas, p: TransferParams, images: Tensor, bench: Bench) -> Iterator[Report]:
-    """Paint the first given picture anew, and show it as it grows."""
-    content = images[:1]
+    """Paint one of the given pictures anew, and show it as it grows."""
+    content = images[: p.picture][-1:]
     style = picture(p.style, images.shape[-1])[None].to(bench.device) / 255
     target = Target(p.backbone, p.pooling, content, style)
     for pixels, told in paint(recolour(content, style), target, p, "both", p.steps):
@@ -203,19 +204,20 @@ def transfer(model: Canvas, p: TransferParams, images: Tensor, bench: Bench) -> 
 
 
 class DepthParams(Params):
+    picture: int = knob(2, "which of the pictures to rebuild; beyond the last: the last", 1, 16)
     steps: int = knob(60, "optimiser steps for each depth", 1, 500, tiny=2, unit="steps")
     what: Literal["content", "style"] = knob("content", "what a depth knows of the place, or of the manner")
     backbone: FeatureNet = knob("squeezenet", "pretrained network", fold=True)
 
 
 def depths(model: Canvas, p: DepthParams, images: Tensor, bench: Bench) -> Iterator[Report]:
-    """From noise, match the first given picture at one depth after the other."""
-    image = images[:1]
+    """From noise, match one of the given pictures at one depth after the other."""
+    image = images[: p.picture][-1:]
     target = Target(p.backbone, "max", image, image)
     noise = torch.rand(image.shape, generator=bench.generator, device=bench.device)
     found: Report = {"original": image} | {f"depth {depth}": noise for depth in DEPTHS}
     for i, depth in enumerate(DEPTHS):
-        painting = Painting(content_depth=depth, style_depths=DEPTHS[: i + 1], smooth=0.1)
+        painting = Painting(content_depth=depth, style_depths=DEPTHS[: i + 1], smooth=0.1, lr=0.05)
         for pixels, _ in paint(noise, target, painting, p.what, p.steps):
             found = found | {f"depth {depth}": pixels}
         yield found
@@ -227,7 +229,7 @@ def paint(
     """Adam from `start`; (picture, parts of the loss) at `shows` moments, the last at the end."""
     with torch.enable_grad():
         pixels = start.clone().requires_grad_()
-        optimizer = torch.optim.Adam([pixels], 0.05)
+        optimizer = torch.optim.Adam([pixels], p.lr)
         for step in range(steps):
             told = step_of(optimizer, lambda: objective(pixels, target, p, match))
             if (step + 1) * shows // steps > step * shows // steps:
@@ -264,7 +266,7 @@ METHOD = Method(
     lenses=(
         Lens(
             "Transfer", TransferParams, transfer,
-            (Pictures(("content", "style", "result"), "The first picture, painted anew while you watch."),),
+            (Pictures(("content", "style", "result"), "The picture, painted anew while you watch."),),
             "Paint your own picture in another manner; weigh style against content.",
         ),
         Lens(

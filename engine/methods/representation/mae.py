@@ -273,7 +273,7 @@ METHOD = Method(
             (Pictures(("original", *filter(None, RATIOS.values())), "Pasted pictures. What is right at 90 % was hardly "
                       "seen: it is what the network expects of such pictures."),
              Curves(("network", "smooth_filling"), "Error of hidden pixels over the percentage hidden. Where little is "
-                    "hidden, smooth filling is hard to beat; that is why the paper hides so much.")),
+                    "hidden, smooth filling is hard to beat; that is why the paper hides so much.", over="% hidden")),
             "The same pictures with ever more of them hidden: when does filling in take understanding?",
         ),
         Lens(

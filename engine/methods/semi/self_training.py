@@ -287,7 +287,7 @@ METHOD = Method(
         ), "Test pictures on which the student learned to disagree with its teacher.", takes="nothing"),
         Lens("Threshold", ThresholdParams, threshold, (
             Curves(("kept", "right"), "Share of pictures that get a label, and of these labels that is right, at each "
-                   "threshold: purer means fewer."),
+                   "threshold: purer means fewer.", over="threshold"),
             Bars(("rightly", "wrongly", "class"), "Pseudo-labels above the chosen threshold, by class: a high one "
                  "keeps the easy classes and starves the hard."),
         ), "How a threshold trades the number of pseudo-labels against their truth.", takes="nothing"),

@@ -327,7 +327,8 @@ METHOD = Method(
             (
                 Pictures(("turned",), "The picture on its way round."),
                 Scatter(("passes", "class"), "Left to right: the angle. Upwards: each pass's probability."),
-                Curves(("total at angle", "aleatoric at angle", "epistemic at angle"), "Doubt rises at odd angles."),
+                Curves(("total at angle", "aleatoric at angle", "epistemic at angle"), "Doubt rises at odd angles.",
+                       over="degrees"),
             ),
             "Turn a picture until the network has never seen the like.",
         ),
