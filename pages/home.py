@@ -19,6 +19,7 @@ st.markdown(
 ids = catalog.ids()
 ready = next((id for id in ("representation.mae", *ids) if id in ids and stored_answers(id)), ids[0])
 
+st.space("small")
 doors = st.columns(3, gap="large")
 with doors[0], st.container(key="door-teach"):
     picture_of(ready)
