@@ -172,7 +172,13 @@ def test_smoothing_keeps_a_constant_and_short_series():
 
 def test_numbers_that_are_not_finite_are_left_out_of_curves():
     plot = draw(Curves(("loss",), ""), {"loss": np.array([[1, 1.0], [2, np.nan], [3, 2.0]])})[0]
-    assert plot.rows["step"] == [1.0, 3.0]
+    assert plot.rows["at"] == [1.0, 3.0]
+
+
+def test_curves_of_a_lens_name_what_they_run_over():
+    plot = draw(Curves(("kept",), "", over="threshold"), {"kept": np.array([[0.1, 1.0], [0.2, 0.5]])})[0]
+    assert plot.spec["encoding"]["x"]["title"] == "threshold"
+    assert plot.rows["at"] == [0.1, 0.2]
 
 
 def test_a_film_and_a_table_keep_their_parts():

@@ -36,6 +36,8 @@ from engine.bench import Bench
 from engine.data.base import Facts
 from engine.data.episodes import Episode, Episodes
 from engine.method import Bars, Claim, Curves, Lens, Matrix, Method, Params, Pictures, Report, Scatter, knob
+from engine.metrics.classification import confusion_matrix
+from engine.metrics.embedding import principal_components
 from engine.nets.convnet import ConvNet4
 from engine.ops.warp import rotation, shear_x, translation, warp, zoom
 
@@ -63,6 +65,7 @@ class PrototypicalParams(Params):
 class Prototypical(nn.Module):
     def __init__(self, p: PrototypicalParams, facts: Facts):
         super().__init__()
+        self.params = p
         self.embed = ConvNet4(facts.channels, p.width)
 
 
@@ -139,7 +142,7 @@ def accuracy(embed: nn.Module, tasks: list[Episode], distance: Distance) -> Tens
 
 def train(model: Prototypical, p: PrototypicalParams, bench: Bench) -> Iterator[Report]:
     known = Episodes(bench.data(p.data), p.ways, p.shots, p.queries)
-    tasks = unseen_tasks(p, bench, p.test_ways, p.shots, p.test_tasks)
+    tasks = unseen_tasks(p.data, p, bench, p.test_ways, p.shots, p.test_tasks)
     pixels = accuracy(nn.Flatten(), tasks, "euclidean")
     optimizer = torch.optim.Adam(model.parameters(), p.lr)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, max(1, p.steps // 5), 0.5)
@@ -161,11 +164,12 @@ def train(model: Prototypical, p: PrototypicalParams, bench: Bench) -> Iterator[
 
 
 def unseen_tasks(
-    p: PrototypicalParams | TaskParams | HardnessParams, bench: Bench, ways: int, shots: int, count: int, seed: int = 1
-) -> list[Episode]:
+    data: str, p: PrototypicalParams | TaskParams | HardnessParams, bench: Bench, ways: int, shots: int, count: int,
+    seed: int = 1,
+) -> list[Episode]:  # fmt: skip
     """Tasks of unseen classes, distorted: the same for the same seed, whatever was drawn before."""
     generator = torch.Generator(bench.device).manual_seed(seed)
-    unseen = Episodes(bench.data(p.data, "test"), ways, shots, p.queries)
+    unseen = Episodes(bench.data(data, "test"), ways, shots, p.queries)
     return [distorted_task(unseen.draw(generator), p.distort, generator) for _ in range(count)]
 
 
@@ -176,33 +180,27 @@ class TaskParams(Params):
     seed: int = knob(0, "which task", 0, 999)
     distance: Distance = knob("euclidean", "how far a picture is from a prototype")
     queries: int = knob(5, "asked pictures of each", 1, 7, tiny=2, fold=True)
-    data: str = knob("glyphs", "where classes come from", fold=True)
+    data: str = knob("", "where classes come from; empty: where the network's came from", fold=True)
 
 
 @torch.no_grad()
 def look_task(model: Prototypical, p: TaskParams, images: Tensor | None, bench: Bench) -> Report:
     """One task of unseen classes: the pictures, the map of points and prototypes, and what was taken for what."""
-    (task,) = unseen_tasks(p, bench, p.ways, p.shots, 1, p.seed)
+    data = p.data or model.params.data
+    (task,) = unseen_tasks(data, p, bench, p.ways, p.shots, 1, p.seed)
     scores, points, centres = answer(model.embed, task, p.distance)
     wanted, given = truth(task), scores.argmax(1)
-    together = torch.cat([points, centres])
-    flat = together - together.mean(0)
-    plane = torch.linalg.svd(flat, full_matrices=False).Vh[:2].T
-    names = bench.data(p.data, "test").facts.classes
+    places, _ = principal_components(torch.cat([points, centres]))
+    counts = confusion_matrix(given, wanted, p.ways).double()
+    names = bench.data(data, "test").facts.classes
     pixels = answer(nn.Flatten(), task, "euclidean")[0].argmax(1)
     return {
         "known": task.support[:, 0], "asked": task.query[:, 0], "prototype": task.support.mean(1),
-        "map": flat @ plane, "class": torch.cat([wanted, torch.arange(p.ways, device=wanted.device)]),
+        "map": places[:, :2], "class": torch.cat([wanted, torch.arange(p.ways, device=wanted.device)]),
         "thumbnails": torch.cat([task.query.flatten(0, 1), task.support.mean(1)]),
-        "confusion": confusion(wanted, given, p.ways), "classes": [names[i] for i in task.classes.tolist()],
+        "confusion": counts / counts.sum(1, keepdim=True), "classes": [names[i] for i in task.classes.tolist()],
         "accuracy": (given == wanted).float().mean(), "pixel prototypes": (pixels == wanted).float().mean(),
     }  # fmt: skip
-
-
-def confusion(wanted: Tensor, given: Tensor, ways: int) -> Tensor:
-    """(ways, ways) shares: row the truth, column the answer; rows sum to 1."""
-    counts = torch.bincount(wanted * ways + given, minlength=ways * ways).reshape(ways, ways).float()
-    return counts / counts.sum(1, keepdim=True)
 
 
 class HardnessParams(Params):
@@ -211,7 +209,7 @@ class HardnessParams(Params):
     distort: float = knob(0.7, "how much every picture is distorted", 0.0, 2.0)
     distance: Distance = knob("euclidean", "how far a picture is from a prototype")
     queries: int = knob(5, "asked pictures of each", 1, 7, tiny=2, fold=True)
-    data: str = knob("glyphs", "where classes come from", fold=True)
+    data: str = knob("", "where classes come from; empty: where the network's came from", fold=True)
 
 
 def look_shots(model: Prototypical, p: HardnessParams, images: Tensor | None, bench: Bench) -> Iterator[Report]:
@@ -219,7 +217,7 @@ def look_shots(model: Prototypical, p: HardnessParams, images: Tensor | None, be
     shown: dict[str, list[Tensor]] = {"network": [], "pixels": []}
     labels = []
     for shots in (1, 2, 3, 5):
-        tasks = unseen_tasks(p, bench, p.ways, shots, p.tasks)
+        tasks = unseen_tasks(p.data or model.params.data, p, bench, p.ways, shots, p.tasks)
         shown["network"].append(accuracy(model.embed, tasks, p.distance))
         shown["pixels"].append(accuracy(nn.Flatten(), tasks, "euclidean"))
         labels.append(f"{shots} known")

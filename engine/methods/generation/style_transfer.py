@@ -61,7 +61,7 @@ class Painting(Params):
     style_depths: tuple[Depth, ...] = knob(DEPTHS, "depths whose Gram matrices must match")
     content_depth: Depth = knob("4", "depth whose values must match")
     lr: float = knob(0.02, "learning rate", 1e-4, 2.0, log=True, paper=1.0, fold=True)
-    smooth: float = knob(3.0, "weight of the total variation", 0.0, 100.0, paper=0.0, fold=True)
+    smooth: float = knob(10.0, "weight of the total variation", 0.0, 100.0, paper=0.0, fold=True)
     backbone: FeatureNet = knob(
         "squeezenet", "pretrained network; vgg19 needs its weights on disk", paper="vgg19", fold=True
     )
@@ -191,7 +191,7 @@ def train(model: Canvas, p: StyleParams, bench: Bench) -> Iterator[Report]:
 class TransferParams(Painting):
     picture: int = knob(2, "which of the pictures to paint; beyond the last: the last", 1, 16)
     style: str = knob("starry_night", "picture whose manner to take: a shipped one's name, or a file")
-    steps: int = knob(60, "optimiser steps", 1, 500, tiny=2, unit="steps")
+    steps: int = knob(100, "optimiser steps", 1, 500, tiny=2, unit="steps")
 
 
 def transfer(model: Canvas, p: TransferParams, images: Tensor, bench: Bench) -> Iterator[Report]:

@@ -58,12 +58,12 @@ ROUNDS, COURSE = len(STAGES) - 1, 500
 class SelfTrainingParams(Params):
     data: str = knob("garments", "labelled pictures: a set by name, or folder:PATH with a folder a class")
     labelled: int = knob(10, "pictures of each class that keep their label", 1, 10_000, tiny=2, paper=1280)
-    rounds: int = knob(2, "students, each taught by the one before", 1, ROUNDS, tiny=3, paper=3)
+    rounds: int = knob(3, "students, each taught by the one before", 1, ROUNDS)
     ratio: int = knob(3, "pictures without label for each labelled one; 0: labels alone", 0, 28, tiny=2)
     targets: Literal["soft", "hard"] = knob("soft", "the teacher's probabilities, or its first choice")
-    threshold: float = knob(0.3, "confidence that a pseudo-label must exceed", 0.0, 0.99, tiny=0.0)
+    threshold: float = knob(0.7, "confidence that a pseudo-label must exceed", 0.0, 0.99, tiny=0.0)
     m: int = knob(9, "magnitude of RandAugment, the noise on pictures", 0, LARGEST, paper=27)
-    steps: int = knob(300, "optimiser steps of each student", 1, 10**7, tiny=3, paper=219_000, unit="steps")
+    steps: int = knob(500, "optimiser steps of each student", 1, 10**7, tiny=3, paper=219_000, unit="steps")
     teacher_steps: int = knob(300, "those of the teacher", 1, 10**7, tiny=3, paper=219_000, unit="steps", fold=True)
     unlabelled: str = knob("", "where pictures without labels come from; empty: the rest of data", fold=True)
     balance: bool = knob(True, "equally many pseudo-labels of each class, the surest first", fold=True)
@@ -86,7 +86,7 @@ class SelfTraining(nn.Module):
         super().__init__()
         if len(facts.classes) < 2:
             raise ValueError(f"data: {params.data} has fewer than two classes; choose a labelled source")
-        self.facts, self.networks = facts, nn.ModuleList()
+        self.params, self.facts, self.networks = params, facts, nn.ModuleList()
         for width in (params.width, *[params.student_width] * params.rounds):
             net = backbone(params.backbone, facts.channels, width=width, drop_path=params.drop_path)
             self.networks.append(Classifier(net, len(facts.classes), params.dropout))
@@ -211,12 +211,12 @@ def predictions(model: SelfTraining, params: PredictionsParams, images: Tensor, 
 class DifferParams(Params):
     show: Literal["all", "student right", "teacher right", "both wrong"] = knob("all", "who is right on those shown")
     student: int = knob(ROUNDS, "which student is asked, by its round; beyond the last: the last", 1, ROUNDS)
-    data: str = knob("garments", "labelled pictures; those of the test split are asked", fold=True)
+    data: str = knob("", "labelled test pictures; empty: those of what the networks learned from", fold=True)
 
 
 def where_they_differ(model: SelfTraining, params: DifferParams, images: None, bench: Bench) -> Report:
     """Test pictures on which the probabilities of teacher and student are furthest apart."""
-    test = bench.data(params.data, "test", model.facts.size)
+    test = bench.data(params.data or model.params.data, "test", model.facts.size)
     truth, classes = labels_of(test).to(bench.device), list(model.facts.classes)
     teacher, student = (
         answers(model.network(round), bench.chunks(test)).softmax(dim=1) for round in (0, params.student)
@@ -238,12 +238,12 @@ def where_they_differ(model: SelfTraining, params: DifferParams, images: None, b
 class ThresholdParams(Params):
     threshold: float = knob(0.5, "confidence that a pseudo-label must exceed", 0.0, 0.99)
     teacher: int = knob(0, "who labels: 0 the teacher, else a student by its round", 0, ROUNDS)
-    data: str = knob("garments", "labelled pictures; those of the test split are asked", fold=True)
+    data: str = knob("", "labelled test pictures; empty: those of what the networks learned from", fold=True)
 
 
 def threshold(model: SelfTraining, params: ThresholdParams, images: None, bench: Bench) -> Report:
     """What a threshold keeps: how many pseudo-labels, how many of them right, and which classes."""
-    test, classes = bench.data(params.data, "test", model.facts.size), list(model.facts.classes)
+    test, classes = bench.data(params.data or model.params.data, "test", model.facts.size), list(model.facts.classes)
     told = answers(model.network(params.teacher), bench.chunks(test)).softmax(dim=1)
     (confidence, label), grid = told.max(dim=1), torch.linspace(0, 0.99, 34, device=bench.device)
     right, kept = label == labels_of(test).to(bench.device), confidence > params.threshold

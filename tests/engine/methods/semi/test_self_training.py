@@ -30,8 +30,9 @@ def bench():
 
 
 def make(**knobs):
-    usual = {"data": "toy", "labelled": 2, "steps": 3, "teacher_steps": 3, "batch": 4, "width": 2, "student_width": 2}
-    return SelfTrainingParams.make(usual | {"threshold": 0.0} | knobs)
+    usual = {"data": "toy", "labelled": 2, "steps": 3, "teacher_steps": 3, "batch": 4, "width": 2, "student_width": 2,
+             "rounds": 2, "threshold": 0.0}  # fmt: skip
+    return SelfTrainingParams.make(usual | knobs)
 
 
 def trained(here=None, **knobs):
