@@ -13,7 +13,6 @@ COPY lab lab
 RUN pip install --no-cache-dir --editable .
 COPY pages pages
 COPY assets assets
-COPY .streamlit .streamlit
 
 RUN mkdir -p /home/lab/.visionarium && chown -R lab:lab /home/lab/.visionarium /srv/visionarium
 USER lab
