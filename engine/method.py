@@ -57,7 +57,7 @@ class Overlay(Exhibit):
 
 
 class Boxes(Exhibit):
-    """(N, 3, H, W), then (N, M, 6) a name: x1, y1, x2, y2, class, score; absent boxes are rows of NaN."""
+    """(N, 3, H, W), then (N, M, 6) a name: x1, y1, x2, y2, class (-1: none), score; absent boxes are rows of NaN."""
 
 
 class Masks(Exhibit):

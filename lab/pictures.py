@@ -101,7 +101,7 @@ def overlay(names: Sequence[str], values: Mapping[str, Any]) -> tuple[Columns, L
 
 
 def boxes(names: Sequence[str], values: Mapping[str, Any]) -> tuple[Columns, Legend]:
-    """One column for each set of boxes, drawn on the pictures with class and score."""
+    """One column for each set of boxes, drawn on the pictures with class and score; one of no class, -1, is grey."""
     first, *sets = names
     cell = cell_size(len(sets), len(values[first]))
     classes, face = values.get("classes", ()), text_font(max(12, cell // 18))
@@ -112,9 +112,11 @@ def boxes(names: Sequence[str], values: Mapping[str, Any]) -> tuple[Columns, Leg
             image = tile(rgb(picture), cell)
             scale, pen = cell / picture.shape[-1], ImageDraw.Draw(image)
             for x1, y1, x2, y2, label, score in rows[~np.isnan(rows).any(-1)].tolist():
-                ink, left, top = colour(int(label)), x1 * scale, y1 * scale
+                ink, left, top = colour(int(label)) if label >= 0 else (150, 150, 150), x1 * scale, y1 * scale
                 pen.rectangle([left, top, x2 * scale, y2 * scale], outline=ink, width=max(2, cell // 120))
-                says = classes[int(label)] if 0 <= int(label) < len(classes) else str(int(label))
+                if label < 0:
+                    continue
+                says = classes[int(label)] if int(label) < len(classes) else str(int(label))
                 says += "" if score >= 1 else f" {score:.2f}"
                 pen.rectangle(pen.textbbox((left + 2, top), says, font=face), fill=ink, outline=ink, width=2)
                 pen.text((left + 2, top), says, fill="white", font=face)

@@ -54,12 +54,21 @@ export default function (component) {
   if (state.built !== identity) {
     state.built = identity
     state.values = { ...data.values }
-    const form = root.querySelector(".knobs")
-    form.replaceChildren(...data.knobs.map((knob) => field(knob, state.values[knob.name], change)))
+    const fields = (fold) =>
+      data.knobs.filter((knob) => knob.fold === fold).map((knob) => field(knob, state.values[knob.name], change))
+    root.querySelector(".knobs").replaceChildren(...fields(false), ...folded(fields(true)))
     show(data.stored)
     says.textContent = data.stored.length ? "stored" : ""
   }
   ask()
+}
+
+function folded(fields) {
+  if (!fields.length) return []
+  const box = document.createElement("details")
+  box.appendChild(document.createElement("summary")).textContent = "All settings"
+  box.append(...fields)
+  return [box]
 }
 
 function exhibit({ says, figures }, script) {

@@ -45,7 +45,7 @@ def described(knob: Knob, value: Any) -> dict[str, Any]:
     """A knob as the browser builds it: a slider where it has a range, steps of a scale where it moves by factors."""
     told: dict[str, Any] = {
         "name": knob.name, "kind": knob.kind, "label": knob.name.replace("_", " "), "help": helped(knob),
-        "unit": knob.unit, "choices": knob.choices, "low": knob.low, "high": knob.high,
+        "unit": knob.unit, "choices": knob.choices, "low": knob.low, "high": knob.high, "fold": knob.fold,
     }  # fmt: skip
     whole = knob.kind == "int"
     if knob.kind == "choice":

@@ -175,6 +175,12 @@ def test_numbers_that_are_not_finite_are_left_out_of_curves():
     assert plot.rows["at"] == [1.0, 3.0]
 
 
+def test_a_box_of_no_class_is_grey_and_unlabelled():
+    values = {"pictures": np.zeros((1, 3, 8, 8), np.float32), "found": np.array([[[2.0, 2, 6, 6, -1, 1]]])}
+    columns, _ = pictures.boxes(("pictures", "found"), values)
+    assert {colour for _, colour in columns["found"][0].getcolors()} == {(0, 0, 0), (150, 150, 150)}
+
+
 def test_curves_of_a_lens_name_what_they_run_over():
     plot = draw(Curves(("kept",), "", over="threshold"), {"kept": np.array([[0.1, 1.0], [0.2, 0.5]])})[0]
     assert plot.spec["encoding"]["x"]["title"] == "threshold"

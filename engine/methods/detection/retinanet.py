@@ -232,7 +232,7 @@ def look_anchors(model: RetinaNet, p: AnchorParams, images: Tensor | None, bench
     """Which anchors belong to the objects of some test pictures, and which are neither object nor background."""
     batch = test_batch(model, 4, bench)
     targets = targets_of(model, batch, max(p.high, p.low), p.low)
-    label = targets.truth.float().argmax(2)
+    label = torch.where(targets.positive, targets.truth.float().argmax(2), -1)
 
     def chosen(mask: Tensor) -> Tensor:
         return torch.stack([rows(model.anchors[m], c[m]) for m, c in zip(mask, label, strict=True)])
