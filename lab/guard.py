@@ -15,6 +15,8 @@ HOSTS, TOKEN = "VISIONARIUM_HOSTS", "VISIONARIUM_TOKEN"
 """Environment variables: host names the server answers to (comma separated), and the password beyond this machine."""
 
 COOKIE = "visionarium"
+HEALTH = "/_stcore/health"
+"""Answered without the token, for it tells only that the server is up: a container's health check has no cookie."""
 POLICY = "; ".join((
     "default-src 'self'",
     "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob: data:",
@@ -63,7 +65,7 @@ def refuse(scope: Scope) -> ASGIApp | None:
     if host not in known and "*" not in known:
         return PlainTextResponse(f"this server does not answer to {host!r}; start it with --host {host}", 421)
     token = os.environ.get(TOKEN)
-    if not token:
+    if not token or scope["path"] == HEALTH:
         return None
     cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     if cookie is not None and hmac.compare_digest(cookie.value, token):

@@ -83,6 +83,11 @@ def test_beyond_this_machine_a_token_is_asked_for_once(monkeypatch):
     assert refused_socket() == 4403
 
 
+def test_a_health_check_needs_no_token(monkeypatch):
+    monkeypatch.setenv(TOKEN, "open-sesame")
+    assert ask("/_stcore/health")[0] != 401
+
+
 def lens_of(run, **more):
     looker = warm.looker(run.id, warm.stamp(run.id))
     lens = looker.opened.method.lenses[0]
