@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from engine import data as sources
 from engine.checkpoint import Checkpoint, random_state, set_random_state
 from engine.data.base import Batch, Dataset, Facts, Memory, memory
+from engine.data.draws import Draws
 from engine.params import Params, knob
 
 T = TypeVar("T")
@@ -79,7 +80,6 @@ class Bench:
         self._once_results: list[Any] = list(self._saved["once"]) if self._saved else []
         self._at: tuple[int, int] = (-1, 0)
         self._keep: tuple[Stateful, ...] = ()
-        self._permuted: tuple[tuple[int, int, int], Tensor] = ((-1, -1, -1), torch.empty(0))
         self._sets = {} if sets is None else sets
         self._model: nn.Module | None = None
         self._look = False
@@ -120,35 +120,18 @@ class Bench:
 
         What is drawn is a function of seed, loop and step alone. ValueError when the set is smaller than a batch.
         """
-        if len(dataset) < batch:
-            raise ValueError(f"batch: {batch} is more than the {len(dataset)} images of the set; lower it")
         loop = self._loops
-        indices = (self._draw(dataset, batch, loop, step) for step in self.steps(steps, keep))
+        draws = Draws(len(dataset), batch, steps, self.setup.seed, loop)
         if isinstance(dataset, Memory):
-            for index in indices:
-                yield self._ready(dataset.batch(index))
+            for step in self.steps(steps, keep):
+                yield self._ready(dataset.batch(draws[step]))
             return
-        first, total = self._start(loop, steps), steps
-        plan = [self._draw(dataset, batch, loop, step) for step in range(first, total)]
         loader: DataLoader = DataLoader(
-            plan, batch_size=None, num_workers=self.setup.workers, collate_fn=dataset.batch,  # type: ignore[arg-type]
-            pin_memory=False, generator=torch.Generator(),
+            draws, batch_size=None, sampler=range(self._start(loop, steps), steps),  # type: ignore[arg-type]
+            num_workers=self.setup.workers, collate_fn=dataset.batch, generator=torch.Generator(),  # type: ignore[arg-type]
         )  # fmt: skip
-        for _, rows in zip(indices, loader, strict=False):
+        for _, rows in zip(self.steps(steps, keep), loader, strict=False):
             yield self._ready(rows)
-
-    def _draw(self, dataset: Dataset, batch: int, loop: int, step: int) -> Tensor:
-        """Positions (batch,) of step `step`: a window on an endless row of shuffled epochs."""
-        size, first = len(dataset), step * batch
-        epochs = range(first // size, (first + batch - 1) // size + 1)
-        row = torch.cat([self._permutation(size, loop, epoch) for epoch in epochs])
-        return row[first - epochs[0] * size :][:batch]
-
-    def _permutation(self, size: int, loop: int, epoch: int) -> Tensor:
-        if self._permuted[0] != (size, loop, epoch):
-            seed = ((self.setup.seed * 1_000_003 + loop) * 1_000_003 + epoch) & 0xFFFFFFFF
-            self._permuted = (size, loop, epoch), torch.randperm(size, generator=torch.Generator().manual_seed(seed))
-        return self._permuted[1]
 
     def steps(self, steps: int, keep: Stateful | Sequence[Stateful] = ()) -> Iterator[int]:
         """0 .. steps-1, one optimiser step each; `keep` is saved and restored with the loop. Loops do not nest."""

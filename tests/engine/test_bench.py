@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from engine.bench import Bench, Setup
 from engine.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from engine.data.base import Batch, Facts, Memory
+from engine.data.draws import Draws
 from engine.method import Claim, Curves, Method, Params, drive, knob, stage
 
 FACTS = Facts(1, 4, ("a", "b", "c"))
@@ -148,6 +149,16 @@ def test_worker_loaders_give_the_same_batches_as_memory():
     near = [b.images for b in Bench(Setup(device="cpu")).batches(toy_set(), 8, 6)]
     far = [b.images for b in Bench(Setup(device="cpu", workers=1)).batches(OnDisk(), 8, 6)]
     assert all(map(torch.equal, near, far))
+
+
+def test_a_million_steps_are_not_drawn_in_advance():
+    draws = Draws(1_281_167, 4096, 10**6, seed=0, loop=0)
+    assert len(draws) == 10**6
+    late = draws[999_999]
+    assert late.shape == (4096,)
+    assert torch.equal(late, draws[999_999])
+    with pytest.raises(IndexError):
+        draws[10**6]
 
 
 def test_a_device_that_is_not_here_is_refused():
