@@ -18,9 +18,8 @@ paper's levels P3 to P7. As in the paper the loss is divided by the positives of
 
 Expect. The demo takes a minute of one core. Over three seeds it reaches an AP50 of 0.619, 0.645 and 0.610; plain
 cross-entropy, with the alpha that the paper found best for it, reaches 0.545, 0.556 and 0.506, and a detector that
-never looks 0.01. The gain comes with the number of easy boxes: without the finest level, at 480 boxes a picture and
-half the steps, cross-entropy was ahead. What the focal loss does to the background's share is seen in the lens "Hard
-boxes".
+never looks 0.01. The gain comes with the number of easy boxes: with two levels, 480 boxes a picture and half the
+steps, cross-entropy was ahead. The lens "Hard boxes" shows what the focal loss does to the background's share.
 """
 
 from __future__ import annotations

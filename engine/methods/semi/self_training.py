@@ -22,8 +22,7 @@ to L2). Zoph et al. (NeurIPS 2020, arXiv:2006.06882) use the same loop with hard
 
 Expect. The demo takes 70 CPU-seconds of a busy core. Over three seeds the last student is right on 0.769, 0.746 and
 0.777 of the test pictures, its teacher on 0.713, 0.721 and 0.717. Networks that see the labelled pictures alone, with
-as many steps, end at 0.745, 0.731 and 0.742. Time is needed: with two students of 300 steps each the gain over labels
-alone was not sure.
+as many steps, end at 0.745, 0.731 and 0.742. With two students of 300 steps the gain over them was not sure.
 """
 
 from __future__ import annotations

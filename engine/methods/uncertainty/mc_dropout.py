@@ -63,7 +63,7 @@ from engine.method import (
     Scatter,
     Table,
     knob,
-)
+)  # fmt: skip
 from engine.metrics.answers import answers
 from engine.metrics.calibration import expected_calibration_error as ece
 from engine.metrics.calibration import fit_temperature, reliability
