@@ -14,6 +14,7 @@ from pathlib import Path
 from engine import catalog
 from engine.flags import parse, take_preset
 from engine.folder import EXIT, plan_run, read_state
+from engine.threads import wait_asleep
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -76,6 +77,7 @@ def train(folder: Path) -> int:
 
 
 if __name__ == "__main__":
+    wait_asleep()
     code = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()

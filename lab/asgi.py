@@ -10,9 +10,11 @@ import streamlit as st
 import uvicorn
 from starlette.middleware import Middleware
 
+from engine.threads import wait_asleep
 from lab.api import ROUTES
 from lab.guard import HOSTS, TOKEN, Guard
 
+wait_asleep()
 app = st.App(Path(__file__).with_name("app.py"), routes=ROUTES, middleware=[Middleware(Guard)])
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
