@@ -19,7 +19,7 @@ Differs. The demo is a transformer of 0.2 million parameters on garments of 28 p
 epochs of ImageNet (preset `paper`). It paints plain pixels, for better pictures; `norm_pix` is the paper's choice, for
 better features. It augments by a mirror alone, and crops when asked to. Features are judged without fine-tuning.
 
-Expect. The demo takes 55 CPU-seconds of a busy core. Seeds 0 to 2: error on hidden patches .31, .32, .34, where the
+Expect. The demo takes 22 CPU-seconds of a core. Seeds 0 to 2: error on hidden patches .31, .32, .34, where the
 average of each place has .70 and a smooth filling .57; .55, .56, .59 of the filling's error is left. With 10 % hidden
 1.08, 1.00, 1.02 is left, at 1.5 times the cost. Nearest neighbours know the class of .69, .69, .67 of the test pictures
 (before training .57, .59, .56; by pixels .78). Hiding more does not help that here: with 10 % hidden it is .69, .70,

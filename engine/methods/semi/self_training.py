@@ -20,7 +20,7 @@ other training pictures are hidden; they only serve to report how many pseudo-la
 small residual ones of one size; with `student_width` students outgrow their teacher, as the paper's do (EfficientNet-B7
 to L2). Zoph et al. (NeurIPS 2020, arXiv:2006.06882) use the same loop with hard labels above a threshold.
 
-Expect. The demo takes 70 CPU-seconds of a busy core. Over three seeds the last student is right on 0.769, 0.746 and
+Expect. The demo takes 70 CPU-seconds of a core. Over three seeds the last student is right on 0.769, 0.746 and
 0.777 of the test pictures, its teacher on 0.713, 0.721 and 0.717. Networks that see the labelled pictures alone, with
 as many steps, end at 0.745, 0.731 and 0.742. With two students of 300 steps the gain over them was not sure.
 """
