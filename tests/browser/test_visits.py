@@ -25,13 +25,17 @@ def settled(page):
     page.wait_for_function("!document.querySelector('[data-test-script-state=running], [data-stale=true]')")
 
 
-def started_run(server):
-    """The run that was started last."""
+def planned(server):
+    """The folders of all runs, once their plan is written."""
+    return {path.parent for path in (server.home / "runs").glob("2*/run.json")}
+
+
+def started_run(server, before=frozenset()):
+    """The run that was started since these folders were there."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        found = sorted((server.home / "runs").glob("2*/run.json"))
-        if found:
-            return Run(found[-1].parent)
+        if found := planned(server) - before:
+            return Run(max(found))
         time.sleep(0.1)
     raise TimeoutError("no run was started")
 
@@ -85,10 +89,11 @@ def test_train_from_the_form_then_look_through_the_result(visit, server, shots):
     page = visit(f"/method?id={METHOD}&part=Train")
     page.get_by_role("radio", name="tiny").click()
     page.get_by_text("--preset tiny").wait_for()
+    before = planned(server)
     page.get_by_label("Name of the run").fill("from the form")
     page.get_by_label("Name of the run").press("Enter")
     page.get_by_role("button", name="Start training").click()
-    run = started_run(server)
+    run = started_run(server, before)
     page.get_by_text("done", exact=True).first.wait_for()
     page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
     assert run.state == "done"
@@ -104,12 +109,11 @@ def test_a_killed_server_loses_no_run(visit, server, shots):
     page = visit(f"/method?id={METHOD}&part=Train")
     page.get_by_role("radio", name="tiny").click()
     page.get_by_text("--preset tiny").wait_for()
-    fill_number(page, "steps", 4000)
-    page.get_by_text("--steps 4000").wait_for()
-    before = {path.name for path in (server.home / "runs").glob("2*")}
+    fill_number(page, "steps", 40000)
+    page.get_by_text("--steps 40000").wait_for()
+    before = planned(server)
     page.get_by_role("button", name="Start training").click()
-    until(lambda: {path.name for path in (server.home / "runs").glob("2*")} - before)
-    run = started_run(server)
+    run = started_run(server, before)
     until(lambda: len(rows(run.folder)) > 5)
     server.kill()
     steps = len(rows(run.folder))
