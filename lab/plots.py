@@ -105,7 +105,7 @@ def curves(names: Sequence[str], values: Mapping[str, Any], over: str = "step") 
     mean = {"y": {"field": "mean", "type": "quantitative"}}
     mark = {"type": "point", "filled": True, "size": 70} if longest < 2 else {"type": "line", "strokeWidth": 2.4}
     title = words(names[0]) if len(names) == 1 else None
-    bare = {"grid": False, "tickCount": 8}
+    bare = {"grid": False, "tickCount": 8} | ({"tickMinStep": 1} if over == "step" else {})  # steps are whole
     encoding = {
         "x": {"field": "at", "type": "quantitative", "title": over, "axis": bare, "scale": {"nice": False}},
         "y": {"field": "value", "type": "quantitative", "title": title, "scale": {"zero": False}},
