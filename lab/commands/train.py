@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from getpass import getuser
 from pathlib import Path
 from typing import Any
 
 from engine import catalog
 from engine.folder import EXIT
+from lab.home import login_name
 from lab.runs import LIVE, Run, Series, check, start
 from lab.runs.executors import attached
 from lab.runs.queue import queue
@@ -52,7 +52,7 @@ def run(given: argparse.Namespace) -> int:
         params=catalog.method(card.id).params.make({}, preset), setup=Setup(),
     )  # fmt: skip
     check(knobs.params, knobs.setup)
-    what = card.id, knobs.params, knobs.setup, asked.name, asked.out, getuser()
+    what = card.id, knobs.params, knobs.setup, asked.name, asked.out, login_name()
     if asked.detach:
         planned = start(*what)
         print(planned.id if asked.out is None else planned.folder)

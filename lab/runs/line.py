@@ -29,6 +29,7 @@ from engine.lock import Lock, holder
 from lab.home import home
 from lab.runs.order import WANTS, Ticket, due, order
 
+LINES = ("cuda", "mps", "cpu")
 FIRST, LATER = 0.1, 0.5
 """Seconds between two looks of the run that is next, and of those behind it."""
 PATIENCE = 10.0

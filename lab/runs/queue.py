@@ -14,6 +14,7 @@ from lab.runs.line import Line, Lineup, write_place
 from lab.runs.order import HURRIED, Ticket, order
 
 Where = Literal["up", "down", "next"]
+WHERE: tuple[Where, ...] = get_args(Where)
 """One place earlier, one later, before all others: among the runs of the same visitor, in whose turns all go."""
 
 
@@ -55,8 +56,8 @@ def queue() -> list[Waiting]:
 
 def move(folder: Path, where: Where) -> None:
     """Give a waiting run another place among its visitor's. ValueError: it does not wait, or is there already."""
-    if where not in get_args(Where):
-        raise ValueError(f"{where!r} is no way to move; choose {', '.join(get_args(Where))}")
+    if where not in WHERE:
+        raise ValueError(f"{where!r} is no way to move; choose {', '.join(WHERE)}")
     with _line_of(folder).changing() as lineup:
         ticket = _waiting(lineup, folder)
         if ticket.wants == "hold":
