@@ -60,17 +60,20 @@ def table(was_live: bool) -> None:
         st.markdown("No runs yet. Start one from the Train tab of a method, or on the command line:")
         st.code("visionarium train representation.mae --preset demo", language="bash")
         return
+    verbs([(run, state) for run, state in there if st.session_state.get(f"chosen-{run.id}")])
     waiting = queue()
-    show_queue(waiting)
     in_line = {one.folder for one in waiting}
-    others = [(run, state) for run, state in there if run.folder not in in_line]
-    pages = -(-len(others) // SHOWN)
+    for run, state in there:
+        if state in LIVE and run.folder not in in_line:
+            row(run, state)
+    show_queue(waiting)
+    ended = [(run, state) for run, state in there if state not in LIVE and run.folder not in in_line]
+    pages = -(-len(ended) // SHOWN)
     at = min(st.session_state.get("runs-page", 1), pages)
-    for run, state in others[(at - 1) * SHOWN : at * SHOWN]:
+    for run, state in ended[(at - 1) * SHOWN : at * SHOWN]:
         row(run, state)
     if pages > 1:
         st.pagination(pages, key="runs-page")
-    verbs([(run, state) for run, state in there if st.session_state.get(f"chosen-{run.id}")])
 
 
 def verbs(chosen: list[tuple[Run, State]]) -> None:

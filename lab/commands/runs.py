@@ -26,6 +26,8 @@ VERBS = {
     "delete": "throw the folder away",
 }
 
+WAITS = {"turn": "its turn", "hold": "release", "now": "a free place", "beside": "any place"}
+
 
 def add(commands: Any) -> None:
     command = commands.add_parser("runs", help="the runs: list, look into, end and continue them")
@@ -95,7 +97,7 @@ def list_queue(given: argparse.Namespace) -> int:
         run = Run(waiting.folder)
         rows.append({
             "line": waiting.line, "position": waiting.position, "id": run.id, "method": run.plan.method,
-            "waits for": {"hold": "release", "now": "a free place", "beside": "any place"}.get(waiting.ticket.wants, "its turn"),
+            "waits for": WAITS[waiting.ticket.wants],
             "visitor": waiting.ticket.visitor, "name": run.plan.name,
         })  # fmt: skip
     show(rows, given.json, "no run waits")

@@ -9,7 +9,6 @@ import streamlit as st
 
 from engine.catalog import card
 from lab.parts.links import link
-from lab.parts.progress import ago
 from lab.runs import Run
 from lab.runs.queue import Waiting
 
@@ -42,24 +41,22 @@ def row(one: Waiting, several: bool) -> None:
     run, wants = Run(one.folder), one.ticket.wants
     with st.container(horizontal=True, vertical_alignment="center", key=f"row-{run.id}"):
         st.checkbox("choose", key=f"chosen-{run.id}", label_visibility="collapsed", width="content")
-        st.markdown(f"**{one.position}**" if one.position else "", width=36)
+        st.markdown(f"**{one.position}**" if one.position else "", width=104)
         link("run", title_of(run), query={"id": run.id}, width=300)
         st.markdown(f":gray[{run.plan.method}]", width=260)
-        if several:
-            st.markdown(f":gray[{one.ticket.visitor or 'nobody by name'}]", width=150)
-        st.markdown(f":gray[{ago(run.plan.created)}]", width=150)
         if ending := run.ending:
-            st.markdown(f":orange[{ending}]")
+            st.markdown(f":orange[{ending}]", width="content")
             return
-        with st.container(horizontal=True, width=140):
+        with st.container(horizontal=True, width=220):
             if wants in WAITS:
                 st.badge(WAITS[wants], color="orange" if wants == "hold" else "blue")
+            st.markdown(f":gray[{one.ticket.visitor}]" if several else "", width="content")
         held = wants == "hold"
         button(run, "arrow_upward", "Up: one place earlier", lambda: run.move("up"), held or one.first)
         button(run, "arrow_downward", "Down: one place later", lambda: run.move("down"), held or one.last)
         button(run, "vertical_align_top", "Next: before all others", lambda: run.move("next"), held or one.first)
         if wants == "turn":
-            button(run, "pause", "Hold: keep it from starting", run.hold)
+            button(run, "front_hand", "Hold: keep it from starting", run.hold)
         else:
             button(run, "undo", "Release: let it wait for its turn", run.release)
         button(run, "play_arrow", "Run now", lambda: start_now(run))
