@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 
 import streamlit as st
@@ -52,14 +53,15 @@ def row(one: Waiting, several: bool) -> None:
                 st.badge(WAITS[wants], color="orange" if wants == "hold" else "blue")
             st.markdown(f":gray[{one.ticket.visitor}]" if several else "", width="content")
         held = wants == "hold"
-        button(run, "arrow_upward", "Up: one place earlier", lambda: run.move("up"), held or one.first)
-        button(run, "arrow_downward", "Down: one place later", lambda: run.move("down"), held or one.last)
-        button(run, "vertical_align_top", "Next: before all others", lambda: run.move("next"), held or one.first)
+        sign(run, "arrow_upward", "Up: one place earlier", lambda: run.move("up"), held or one.first)
+        sign(run, "arrow_downward", "Down: one place later", lambda: run.move("down"), held or one.last)
+        sign(run, "vertical_align_top", "Next: before all others", lambda: run.move("next"), held or one.first)
         if wants == "turn":
-            button(run, "front_hand", "Hold: keep it from starting", run.hold)
+            sign(run, "front_hand", "Hold: keep it from starting", run.hold)
         else:
-            button(run, "undo", "Release: let it wait for its turn", run.release)
-        button(run, "play_arrow", "Run now", lambda: start_now(run))
+            sign(run, "undo", "Release: let it wait for its turn", run.release)
+        if sign(run, "play_arrow", "Run now"):
+            start_now(run)
 
 
 def title_of(run: Run) -> str:
@@ -70,18 +72,20 @@ def title_of(run: Run) -> str:
         return run.plan.method
 
 
-def button(run: Run, icon: str, says: str, act: Callable[[], None], disabled: bool = False) -> None:
-    """A verb as a sign; what cannot be done is said."""
-    if st.button(
-        "", icon=f":material/{icon}:", help=says, key=f"{icon}-{run.id}", type="tertiary", disabled=disabled
-    ):  # fmt: skip
-        try:
-            act()
-        except (ValueError, OSError) as error:
-            st.error(f"{error}.")
-        else:
-            if icon != "play_arrow":
-                st.rerun(scope="fragment")
+def sign(run: Run, icon: str, says: str, act: Callable[[], None] | None = None, disabled: bool = False) -> bool:
+    """A verb as a sign."""
+    return st.button(
+        "", icon=f":material/{icon}:", help=says, key=f"{icon}-{run.id}", type="tertiary", disabled=disabled,
+        on_click=partial(attempt, act) if act else None,
+    )  # fmt: skip
+
+
+def attempt(act: Callable[[], None]) -> None:
+    """Do it, before the list is drawn anew; what cannot be done is said."""
+    try:
+        act()
+    except (ValueError, OSError) as error:
+        st.toast(f"{error}.", icon=":material/error:")
 
 
 @st.dialog("Run now")
@@ -89,13 +93,12 @@ def start_now(run: Run) -> None:
     """Ask how much hurry there is."""
     st.markdown(f"**{title_of(run)}** goes before all others, whoever's turn it is.")
     with st.container(horizontal=True):
-        free = st.button("When the device is free", type="primary", key="now-free")
-        beside = st.button("At once, beside what runs", key="now-beside")
+        free = st.button(
+            "When the device is free", type="primary", key="now-free", on_click=partial(attempt, run.now)
+        )  # fmt: skip
+        beside = st.button(
+            "At once, beside what runs", key="now-beside", on_click=partial(attempt, partial(run.now, beside=True))
+        )
     st.caption("Beside what runs, both share the device: its memory must hold both, and each is slower.")
     if free or beside:
-        try:
-            run.now(beside)
-        except (ValueError, OSError) as error:
-            st.error(f"{error}.")
-            return
         st.rerun()
