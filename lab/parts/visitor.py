@@ -9,4 +9,5 @@ from lab.home import login_name
 
 def visitor() -> str:
     """Who logged in; else the other machine's address; else, on this machine, the login name as on the command line."""
-    return str(st.user.get("email") or st.context.ip_address or login_name())
+    account = st.user.get("email") if st.user.get("is_logged_in") else None
+    return str(account or st.context.ip_address or login_name())

@@ -15,6 +15,7 @@ from engine.catalog import method
 from engine.folder import wish, write_state
 from engine.showcase import folder
 from lab import warm
+from lab.home import login_name
 from lab.runs import line
 from lab.runs import state as states
 from lab.runs.run import plan
@@ -182,6 +183,20 @@ def test_waiting_runs_are_shown_in_their_order_and_moved_held_and_hurried(home, 
     app.button(key=f"play_arrow-{runs[0].id}").click().run()
     app.button(key="now-free").click().run()
     assert shown() == [0, 1, 2]
+
+
+def test_a_run_started_on_a_page_is_its_visitors(monkeypatch):
+    asked = []
+
+    def refuse(*_what, visitor):
+        asked.append(visitor)
+        raise ValueError("not in a test")
+
+    monkeypatch.setattr("lab.runs.start", refuse)
+    app = opened("method", id="fewshot.prototypical", part="Train")
+    next(button for button in app.button if button.label == "Start training").click().run()
+    assert asked == [login_name()], "on this machine it is who runs the server, as on the command line"
+    assert "not in a test" in app.error[0].value
 
 
 def test_an_ending_run_says_what_is_waited_for(run, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 
 from engine import catalog
 from engine.bench import Setup
-from engine.folder import plan_run, wish, wishes, write_state
+from engine.folder import Plan, plan_run, wish, wishes, write_state
 from lab.runs import ENDED, LIVE, Run, differences, executors
 from lab.runs import state as states
 from lab.runs.run import plan
@@ -258,3 +258,11 @@ def test_a_plan_that_cannot_be_leaves_no_folder(home, monkeypatch):
     with pytest.raises(ValueError, match="printable"):
         plan("toy.patience", params, Setup(), "two\nlines")
     assert list((home / "runs").glob("*")) == []
+
+
+def test_a_plan_from_before_there_were_visitors_is_read(planned):
+    run = planned()
+    told = json.loads((run.folder / "run.json").read_text())
+    assert told.pop("visitor") == ""
+    (run.folder / "run.json").write_text(json.dumps(told))
+    assert Plan.read(run.folder).visitor == ""

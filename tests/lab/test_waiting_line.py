@@ -5,12 +5,12 @@ import json
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from engine import catalog
 from engine.bench import Setup
-from engine.folder import Plan
 from engine.lock import holder
 from lab.runs import line, queue
 from lab.runs.line import Line, Waiter, gpus, line_of, read_place
@@ -45,12 +45,12 @@ def waits(run):
 
 
 def shown():
-    """The names of the runs in the line, in order, with their positions."""
+    """The ids of the runs in the line, in order, with their positions."""
     return [(one.folder.name, one.position) for one in queue.queue()]
 
 
 def names():
-    return [name for name, _ in shown()]
+    return [id for id, _ in shown()]
 
 
 def occupy(path):
@@ -82,20 +82,11 @@ def test_a_dead_run_and_one_that_gave_up_do_not_hold_up_the_line(planned, alive)
     waits(dead)
     waits(gave_up).leave()
     mine = waits(last)
-    assert mine.slot() is None
+    assert mine.slot() is None, "the first lives, and is watched from now on"
     alive.remove(dead.folder)
     assert shown() == [(last.id, 1)]
     assert mine.slot() is not None
     assert shown() == []
-
-
-def test_one_that_dies_while_it_is_watched_is_passed(planned, alive):
-    runs = [planned() for _ in range(3)]
-    waiters = [waits(run) for run in runs]
-    assert [waiter.slot() for waiter in waiters[1:]] == [None, None]
-    alive.remove(runs[0].folder)
-    assert waiters[2].slot() is None
-    assert waiters[1].slot() is not None
 
 
 def test_moves_do_what_they_say_as_in_a_list_and_outlive_all_supervisors(planned, alive):
@@ -258,12 +249,16 @@ def test_a_line_that_somebody_keeps_locked_is_said(planned, monkeypatch):
         busy.kill()
 
 
-def test_a_plan_from_before_there_were_visitors_is_read(planned):
-    run = planned(visitor="anna")
-    told = json.loads((run.folder / "run.json").read_text())
-    assert told.pop("visitor") == "anna"
-    (run.folder / "run.json").write_text(json.dumps(told))
-    assert Plan.read(run.folder).visitor == ""
+def test_threads_of_one_process_do_not_lose_each_others_changes(planned):
+    runs = [planned() for _ in range(8)]
+    for run in runs:
+        waits(run)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(queue.hurry, [run.folder for run in runs] * 3))
+    tickets = [one.ticket for one in queue.queue()]
+    assert sorted(ticket.folder for ticket in tickets) == sorted(str(run.folder) for run in runs)
+    assert len({ticket.rank for ticket in tickets}) == 8
+    assert {ticket.wants for ticket in tickets} == {"now"}
 
 
 def test_devices_have_lines_of_their_own(planned, monkeypatch):
