@@ -18,7 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -182,7 +182,8 @@ class Waiter:
         if glance == self._glance and (self._before is None or lives(self._before)):
             return None
         if ticket is None:
-            self._join()
+            with suppress(OSError, ValueError):
+                self._join()
         elif (self._is_due() and self._free("slot")) or (beside and self._free("beside")):
             return self._take()
         else:
@@ -191,7 +192,7 @@ class Waiter:
 
     def leave(self) -> None:
         """Give up waiting; the place is kept for when the run is resumed."""
-        with self.line.changing(self._me) as lineup:
+        with suppress(OSError, ValueError), self.line.changing(self._me) as lineup:  # else the ticket dies with us
             lineup.waiting.pop(self._me, None)
 
     def _join(self) -> None:
@@ -217,22 +218,34 @@ class Waiter:
         return any(holder(self.line.folder / f"{place}.lock") is None for place in self.line.places(kind))
 
     def _take(self) -> Slot | None:
-        """Take a place, if it is still this run's turn now that nobody else can change the line."""
-        with self.line.changing(self._me) as lineup:
-            ticket = lineup.waiting.get(self._me)
-            if ticket is None:
-                return None
-            kinds = ["slot"] if self._is_due() else []
-            kinds += ["beside"] if ticket.wants == "beside" else []
-            for kind in kinds:
-                for place, environment in self.line.places(kind).items():
-                    lock = Lock(self.line.folder / f"{place}.lock")
-                    if lock.take():
-                        del lineup.waiting[self._me]
-                        lineup.slots[place] = self._me, ticket.visitor
-                        lineup.served[ticket.visitor] = max(lineup.served.values(), default=0) + 1
-                        write_place(ticket._replace(wants="turn"))
-                        return Slot(lock, environment)
+        """Take a place; None when the line cannot be changed: on a full disk a run waits rather than start and fail."""
+        slot = None
+        try:
+            with self.line.changing(self._me) as lineup:
+                slot = self._place(lineup)
+                if slot:
+                    write_place(read_place(self._folder, self._plan)._replace(wants="turn"))
+        except (OSError, ValueError):
+            if slot:
+                slot.lock.release()
+            return None
+        return slot
+
+    def _place(self, lineup: Lineup) -> Slot | None:
+        """A free place, if it is still this run's turn now that nobody else can change the line."""
+        ticket = lineup.waiting.get(self._me)
+        if ticket is None:
+            return None
+        kinds = ["slot"] if self._is_due() else []
+        kinds += ["beside"] if ticket.wants == "beside" else []
+        for kind in kinds:
+            for place, environment in self.line.places(kind).items():
+                lock = Lock(self.line.folder / f"{place}.lock")
+                if lock.take():
+                    del lineup.waiting[self._me]
+                    lineup.slots[place] = self._me, ticket.visitor
+                    lineup.served[ticket.visitor] = max(lineup.served.values(), default=0) + 1
+                    return Slot(lock, environment)
         return None
 
 
