@@ -13,6 +13,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,31 +35,32 @@ RESERVE = 64 << 10
 
 @dataclass(frozen=True)
 class Plan:
-    """run.json: what a run does. `values` and `setup` are plain knob values, complete."""
+    """run.json: what a run does. `values` and `setup` are plain knob values, complete. visitor: who asked for it."""
 
     method: str
     values: Mapping[str, Any]
     setup: Mapping[str, Any]
     created: float
     name: str = ""
+    visitor: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> Plan:
         """The plan of a run's folder; ValueError when there is none."""
         try:
             found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            return cls(**{key: found[key] for key in cls.__dataclass_fields__})
+            return cls(**{key: found[key] for key in cls.__dataclass_fields__ if key in found})
         except (FileNotFoundError, NotADirectoryError):
             raise ValueError(f"{folder} is no run: it has no run.json") from None
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
             raise ValueError(f"{folder / 'run.json'} is damaged; delete the folder, or restore the file") from None
 
 
-def plan_run(folder: Path, method_id: str, params: Params, setup: Params, name: str = "") -> Plan:
+def plan_run(folder: Path, method_id: str, params: Params, setup: Params, name: str = "", visitor: str = "") -> Plan:
     """Make a run's folder. FileExistsError when the folder already holds a run."""
     if (folder / "run.json").exists():
         raise FileExistsError(f"{folder} already holds a run; choose another folder, or resume it")
-    plan = Plan(method_id, params.model_dump(mode="json"), setup.model_dump(mode="json"), time.time(), name)
+    plan = Plan(method_id, params.model_dump(mode="json"), setup.model_dump(mode="json"), time.time(), name, visitor)
     (folder / "control").mkdir(parents=True, exist_ok=True)
     replace_file(folder / "run.json", json.dumps(vars(plan), indent=1).encode())
     return plan
@@ -96,7 +98,8 @@ def read_state(folder: Path) -> dict[str, Any]:
 def wish(folder: Path, name: Wish) -> None:
     """Ask a run for something; it answers after its next step."""
     (folder / "control").mkdir(exist_ok=True)
-    (folder / "control" / name).touch()
+    with suppress(FileExistsError):  # the time of the first asking stays
+        (folder / "control" / name).touch(exist_ok=False)
 
 
 def wishes(folder: Path) -> set[str]:

@@ -8,6 +8,7 @@ VISIONARIUM_HOME (~/.visionarium without it):
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shutil
@@ -69,6 +70,14 @@ def checked_name(name: str) -> str:
     if len(name) > 80 or not name.isprintable():
         raise ValueError(f"name: {name[:40]!r} cannot be; up to 80 printable characters are allowed")
     return name
+
+
+def login_name() -> str:
+    """Who runs this process; "" where the system knows no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def inside(folder: Path, relative: str) -> Path:

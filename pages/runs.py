@@ -1,13 +1,17 @@
-"""All runs: how they stand, what to do with them, two of them side by side."""
+"""All runs: which wait and in what order, how the others stand, what to do with them, two of them side by side."""
+
+from collections.abc import Callable, Iterable
 
 import streamlit as st
 
-from engine.catalog import card
+from engine.folder import State
 from lab.parts.compare import compare
 from lab.parts.links import link
 from lab.parts.progress import COLOURS, ago
-from lab.runs import Run, all_runs, find
-from lab.runs.state import LIVE
+from lab.parts.queue import show_queue, title_of
+from lab.runs import LIVE, Run, all_runs, find
+from lab.runs.queue import queue
+from lab.runs.run import RESUMABLE, resume
 
 SHOWN = 15
 
@@ -18,7 +22,7 @@ st.title("Runs", anchor=False)
 def confirm(chosen: list[Run]) -> None:
     """Ask before anything is thrown away."""
     for run in chosen:
-        st.markdown(f"{run.plan.name or card(run.plan.method).title} :gray[{run.id}, {ago(run.plan.created)}]")
+        st.markdown(f"{title_of(run)} :gray[{run.id}, {ago(run.plan.created)}]")
     st.markdown("Their curves, pictures and checkpoints are gone for good.")
     if st.button("Delete", type="primary", key="delete-now"):
         for run in chosen:
@@ -30,55 +34,65 @@ def confirm(chosen: list[Run]) -> None:
         st.rerun()
 
 
-def row(run: Run) -> None:
+def row(run: Run, state: State) -> None:
     """A run in a line."""
-    state, told = run.state, run.told
+    told = run.told
     step, steps = told.get("step") or 0, told.get("steps") or 0
     with st.container(horizontal=True, vertical_alignment="center", key=f"row-{run.id}"):
         st.checkbox("choose", key=f"chosen-{run.id}", label_visibility="collapsed", width="content")
         st.badge(state, color=COLOURS[state], width=104)
-        title = run.plan.name or card(run.plan.method).title
-        link("run", title, query={"id": run.id}, width=300)
+        link("run", title_of(run), query={"id": run.id}, width=300)
         st.markdown(f":gray[{run.plan.method}]", width=260)
         st.markdown(f"{step:,} of {steps:,} steps" if steps else "", width=220)
         st.markdown(f":gray[{ago(run.plan.created)}]", width=150)
-    if run.cause:
+    if ending := run.ending:
+        st.caption(f":orange[{ending}]")
+    elif run.cause:
         st.caption(f":red[{run.cause}] {run.hint}")
 
 
 def table(was_live: bool) -> None:
-    """The list, drawn again each second while something lives."""
-    there = all_runs()
-    live = [run for run in there if run.state in LIVE]
-    if was_live and not live:
+    """The lists, drawn again each second while something lives."""
+    there = [(run, run.state) for run in all_runs()]
+    if was_live and not any(state in LIVE for _, state in there):
         st.rerun()
     if not there:
         st.markdown("No runs yet. Start one from the Train tab of a method, or on the command line:")
         st.code("visionarium train representation.mae --preset demo", language="bash")
         return
-    pages = -(-len(there) // SHOWN)
-    at = st.session_state.get("runs-page", 1) if pages > 1 else 1
-    for run in there[(at - 1) * SHOWN : at * SHOWN]:
-        row(run)
+    verbs([(run, state) for run, state in there if st.session_state.get(f"chosen-{run.id}")])
+    waiting = queue()
+    in_line = {one.folder for one in waiting}
+    for run, state in there:
+        if state in LIVE and run.folder not in in_line:
+            row(run, state)
+    show_queue(waiting)
+    ended = [(run, state) for run, state in there if state not in LIVE and run.folder not in in_line]
+    pages = -(-len(ended) // SHOWN)
+    at = min(st.session_state.get("runs-page", 1), pages)
+    for run, state in ended[(at - 1) * SHOWN : at * SHOWN]:
+        row(run, state)
     if pages > 1:
         st.pagination(pages, key="runs-page")
-    chosen = [run for run in there if st.session_state.get(f"chosen-{run.id}")]
+
+
+def verbs(chosen: list[tuple[Run, State]]) -> None:
+    """What may be done with the chosen runs."""
+    live = [run for run, state in chosen if state in LIVE]
+    ended = [run for run, state in chosen if state in RESUMABLE]
     with st.container(horizontal=True, key="verbs"):
-        ended = [run for run in chosen if run.state not in LIVE]
-        if st.button("Cancel", disabled=not any(run.state in LIVE for run in chosen)):
-            act(run.cancel for run in chosen if run.state in LIVE)
-        if st.button(
-            "Resume", disabled=not any(run.state in ("paused", "cancelled", "failed", "lost") for run in chosen)
-        ):
-            act(run.resume for run in chosen if run.state in ("paused", "cancelled", "failed", "lost"))
-        if st.button("Delete", disabled=not ended or len(ended) < len(chosen)):
-            confirm(ended)
+        if st.button("Cancel", disabled=not live):
+            act(run.cancel for run in live)
+        if st.button("Resume", disabled=not ended):
+            act([lambda: resume(*ended)])
+        if st.button("Delete", disabled=not chosen or bool(live)):
+            confirm([run for run, _ in chosen])
         if st.button("Compare", disabled=len(chosen) != 2, help="Choose two runs."):
-            st.query_params["compare"] = ",".join(run.id for run in chosen)
+            st.query_params["compare"] = ",".join(run.id for run, _ in chosen)
             st.rerun()
 
 
-def act(verbs) -> None:
+def act(verbs: Iterable[Callable[[], None]]) -> None:
     """Do what was asked of each run; what cannot be done is said."""
     for verb in verbs:
         try:

@@ -1,4 +1,4 @@
-"""visionarium runs list | show | cancel | pause | resume | delete"""
+"""visionarium runs list | show | queue | move | hold | release | now | limit | cancel | pause | resume | delete"""
 
 from __future__ import annotations
 
@@ -12,13 +12,21 @@ from typing import Any
 from lab.commands.output import show, text
 from lab.home import ID
 from lab.runs import Run, all_runs, find
+from lab.runs.line import LINES
+from lab.runs.queue import WHERE, queue, set_limit
+from lab.runs.run import resume
 
 VERBS = {
     "cancel": "save and end",
     "pause": "save, free the device, keep the place in the line",
     "resume": "go on from the last checkpoint",
+    "hold": "let waiting runs wait until they are released",
+    "release": "let held or hurried runs wait for their turn again",
+    "now": "start waiting runs before all others, as soon as the device is free",
     "delete": "throw the folder away",
 }
+
+WAITS = {"turn": "its turn", "hold": "release", "now": "a free place", "beside": "any place"}
 
 
 def add(commands: Any) -> None:
@@ -31,11 +39,24 @@ def add(commands: Any) -> None:
     one.add_argument("target", metavar="RUN", help="an id, a run's folder, or last")
     one.add_argument("--json", action="store_true")
     one.set_defaults(run=show_run)
+    one = verbs.add_parser("queue", help="the runs that wait, line by line, in the order in which they will start")
+    one.add_argument("--json", action="store_true")
+    one.set_defaults(run=list_queue)
+    one = verbs.add_parser("move", help="give a waiting run another place among those of its visitor")
+    one.add_argument("target", metavar="RUN", help="an id, a run's folder, or last")
+    one.add_argument("where", choices=WHERE, help="one place earlier, one later, or before all")
+    one.set_defaults(run=move_run)
+    one = verbs.add_parser("limit", help="how many runs of one visitor may run at once")
+    one.add_argument("line", choices=LINES)
+    one.add_argument("most", metavar="N", help="a number, or none: as many as the line has places")
+    one.set_defaults(run=limit)
     for verb, meaning in VERBS.items():
         one = verbs.add_parser(verb, help=meaning)
         one.add_argument("targets", metavar="RUN", nargs="+", help="an id, a run's folder, or last")
         if verb == "delete":
             one.add_argument("--yes", action="store_true", help="do not ask")
+        if verb == "now":
+            one.add_argument("--beside", action="store_true", help="at once, beside what runs: both share the device")
         one.set_defaults(run=act, verb=verb)
 
 
@@ -70,6 +91,42 @@ def row(run: Run) -> dict[str, Any]:
     }
 
 
+def list_queue(given: argparse.Namespace) -> int:
+    rows = []
+    for waiting in queue():
+        run = Run(waiting.folder)
+        rows.append({
+            "line": waiting.line, "position": waiting.position, "id": run.id, "method": run.plan.method,
+            "waits for": WAITS[waiting.ticket.wants],
+            "visitor": waiting.ticket.visitor, "name": run.plan.name,
+        })  # fmt: skip
+    show(rows, given.json, "no run waits")
+    return 0
+
+
+def move_run(given: argparse.Namespace) -> int:
+    run = run_of(given.target)
+    run.move(given.where)
+    print(f"{run.id} {place(run)}")
+    return 0
+
+
+def place(run: Run) -> str:
+    """Where a run stands, in words."""
+    waiting = next((one for one in queue() if one.folder == run.folder), None)
+    if waiting is None:
+        return run.state
+    return f"is number {waiting.position} in the line of {waiting.line}" if waiting.position else "is held"
+
+
+def limit(given: argparse.Namespace) -> int:
+    if given.most != "none" and not given.most.isdecimal():
+        raise ValueError(f"{given.most!r} is no number of runs; give a number, or none")
+    set_limit(given.line, None if given.most == "none" else int(given.most))
+    print(f"{given.line}: {given.most} at once for each visitor")
+    return 0
+
+
 def show_run(given: argparse.Namespace) -> int:
     run = run_of(given.target)
     last = (run.series() or [{}])[-1]
@@ -99,12 +156,17 @@ def show_run(given: argparse.Namespace) -> int:
 
 def act(given: argparse.Namespace) -> int:
     runs = [run_of(target) for target in given.targets]
+    if given.verb == "resume":
+        resume(*runs)
     for run in runs:
         if given.verb == "delete" and not given.yes and sys.stdin.isatty():
             answer = input(f"delete run {run.id} ({run.plan.method}, {run.told.get('step', 0)} steps)? [y/N] ")
             if answer.strip().lower() not in ("y", "yes"):
                 print(f"{run.id} kept")
                 continue
-        getattr(run, given.verb)()
-        print(f"{run.id} {'deleted' if given.verb == 'delete' else run.state}")
+        if given.verb == "now":
+            run.now(given.beside)
+        elif given.verb != "resume":
+            getattr(run, given.verb)()
+        print(f"{run.id} {'deleted' if given.verb == 'delete' else place(run)}")
     return 0

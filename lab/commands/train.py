@@ -12,9 +12,10 @@ from typing import Any
 
 from engine import catalog
 from engine.folder import EXIT
+from lab.home import login_name
 from lab.runs import LIVE, Run, Series, check, start
 from lab.runs.executors import attached
-from lab.runs.line import ahead
+from lab.runs.queue import queue
 from lab.runs.run import plan
 
 OWN = """\
@@ -51,7 +52,7 @@ def run(given: argparse.Namespace) -> int:
         params=catalog.method(card.id).params.make({}, preset), setup=Setup(),
     )  # fmt: skip
     check(knobs.params, knobs.setup)
-    what = card.id, knobs.params, knobs.setup, asked.name, asked.out
+    what = card.id, knobs.params, knobs.setup, asked.name, asked.out, login_name()
     if asked.detach:
         planned = start(*what)
         print(planned.id if asked.out is None else planned.folder)
@@ -104,8 +105,10 @@ def _watch(run: Run, supervisor: subprocess.Popen[bytes]) -> None:
 def _where(run: Run, state: str) -> str:
     if state != "queued":
         return state
-    before = ahead(run.folder, run.plan)
-    return f"waits for the device, {before} before it" if before else "waits for the device"
+    place = next((one for one in queue() if one.folder == run.folder), None)
+    if place is None or place.position == 1:
+        return "waits for the device"
+    return f"waits for the device, {place.position - 1} before it" if place.position else "held in the line"
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, float]:

@@ -98,6 +98,8 @@ def status(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
         if told.get("device") and told.get("peak_mb"):
             st.markdown(f":gray[{told['device']}, {told['peak_mb']:,} MB]", width="content")
         buttons(run, state)
+    if ending := run.ending:
+        st.caption(f":orange[{ending}]")
     if steps:
         st.progress(min(1.0, step / steps))
     if state in ("failed", "lost"):

@@ -18,6 +18,7 @@ from lab.parts.exhibit import show
 from lab.parts.links import link
 from lab.parts.play import wait_for
 from lab.parts.progress import curves_of, progress, show_curves
+from lab.parts.visitor import visitor
 
 
 def train(card: Card) -> None:
@@ -65,7 +66,7 @@ def begin(id: str, params: Params | None, setup: Params | None, name: str) -> No
     if params is None or setup is None:
         return
     try:
-        st.session_state[f"started-{id}"] = runs.start(id, params, setup, name).id
+        st.session_state[f"started-{id}"] = runs.start(id, params, setup, name, visitor=visitor()).id
     except (ValueError, OSError) as error:
         st.error(f"{error}.")
         return

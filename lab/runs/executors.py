@@ -16,8 +16,8 @@ from lab.runs.state import true_state
 class Executor(Protocol):
     """Carries out the plan in a run's folder."""
 
-    def submit(self, folder: Path) -> None:
-        """See to it that the run starts or goes on; it has its place in the line on return. ValueError: it cannot."""
+    def submit(self, *folders: Path) -> None:
+        """See to it that runs start or go on; they have their places in the line on return. ValueError: some cannot."""
 
     def stop(self, folder: Path) -> None:
         """See to it that the run saves and ends."""
@@ -32,15 +32,15 @@ class Executor(Protocol):
 
 
 class Local:
-    """This machine: a detached supervisor a run."""
+    """This machine: a detached supervisor a run. Runs that are submitted together share most of its memory."""
 
-    def submit(self, folder: Path) -> None:
-        command = supervisor_command(folder)
+    def submit(self, *folders: Path) -> None:
+        command = supervisor_command(*map(str, folders))
         done = subprocess.run(
             command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise ValueError(done.stderr.strip() or f"the supervisor of {folder.name} did not start: {command}")
+            raise ValueError(done.stderr.strip() or f"no supervisor started: {' '.join(command)}")
 
     def stop(self, folder: Path) -> None:
         wish(folder, "cancel")
@@ -64,13 +64,13 @@ def attached(folder: Path) -> subprocess.Popen[bytes]:
     It outlives us all the same, hears no Ctrl-C of our terminal, and keeps no pipe of ours open but that one.
     """
     return subprocess.Popen(
-        supervisor_command(folder, "--foreground"), env=environment(), start_new_session=True,
+        supervisor_command(str(folder), "--foreground"), env=environment(), start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
-def supervisor_command(folder: Path, *flags: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "lab.runs.supervisor", str(folder), *flags]
+def supervisor_command(*words: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "lab.runs.supervisor", *words]
 
 
 def environment() -> dict[str, str]:

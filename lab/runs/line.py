@@ -1,22 +1,41 @@
-"""The waiting line of each device: one run at a time on a device, first come first served, without a daemon.
+"""The waiting line of each device: ordered, editable, without a daemon.
 
-A run that waits has a ticket in devices/<line>/waiting/, named by when it was planned, holding its folder's path. Who
-finds no living ticket before its own takes the first free slot: a lock that falls with its supervisor.
+devices/<line>/line.json   who waits, who had the last turns, who got which slot; changed under line.lock
+devices/<line>/slot-*.lock, beside-*.lock   the places on the device: locks that fall with their supervisor
+runs/<id>/place.json       where a run stands once it was moved or held: kept while it runs, is paused or lost
+
+Each waiting run has a supervisor that looks whether it is its turn (see `lab.runs.order`). A ticket whose supervisor
+died counts for nothing; the run keeps its place for when it is resumed.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from engine.files import replace_file
 from engine.folder import Plan
 from engine.lock import Lock, holder
 from lab.home import home
+from lab.runs.order import WANTS, Ticket, due, order
+
+LINES = ("cuda", "mps", "cpu")
+FIRST, LATER = 0.1, 0.5
+"""Seconds between two looks of the run that is next, and of those behind it."""
+PATIENCE = 10.0
+"""Seconds to wait for whoever changes the line."""
+_here = threading.Lock()
+"""Between the threads of one process, where a POSIX lock does not hold."""
 
 
 @dataclass(frozen=True)
@@ -45,58 +64,208 @@ def line_of(plan: Plan) -> str:
     return "mps" if (sys.platform, platform.machine()) == ("darwin", "arm64") else "cpu"
 
 
-class Ticket:
-    """A run's place in its line, while it waits."""
+@dataclass
+class Lineup:
+    """What line.json holds. served: the number of each visitor's last turn. slots: which run got a place last."""
+
+    waiting: dict[str, Ticket] = field(default_factory=dict)
+    served: dict[str, int] = field(default_factory=dict)
+    slots: dict[str, tuple[str, str]] = field(default_factory=dict)
+    limit: int | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> Lineup:
+        """An empty line when there is no file; also when it was damaged: those who wait put themselves in again."""
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+            waiting = {folder: Ticket(folder, *rest) for folder, *rest in told["waiting"]}
+            slots = {place: (folder, visitor) for place, (folder, visitor) in told["slots"].items()}
+            return cls(waiting, dict(told["served"]), slots, told["limit"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return cls()
+
+    def dump(self) -> bytes:
+        told = {"waiting": list(self.waiting.values()), "served": self.served, "slots": self.slots}
+        return json.dumps(told | {"limit": self.limit}).encode()
+
+    def running(self, taken: frozenset[str]) -> Counter[str]:
+        """How many runs of each visitor have a slot. taken: the slots whose locks are held."""
+        return Counter(visitor for place, (_, visitor) in self.slots.items() if place in taken)
+
+
+class Line:
+    """The waiting line of a device."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.folder = home() / "devices" / name
+        self._path = self.folder / "line.json"
+        self._stamp: tuple[int, int] | None = None
+        self._lineup = Lineup()
+
+    def stamp(self) -> tuple[int, int]:
+        """Changes whenever the line does: line.json is always replaced by another file."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return 0, 0
+        return found.st_mtime_ns, found.st_ino
+
+    def lineup(self) -> Lineup:
+        """The line as it is told, the dead among it; to be read only."""
+        if self._stamp != (now := self.stamp()):
+            self._lineup, self._stamp = Lineup.read(self._path), now
+        return self._lineup
+
+    @contextmanager
+    def changing(self, me: str = "") -> Iterator[Lineup]:
+        """The line, without the dead, to be changed by nobody else; it is written on leaving.
+
+        me: the folder of the run whose lock this process holds. ValueError when somebody keeps the line locked.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = Lock(self.folder / "line.lock")
+        end = time.monotonic() + PATIENCE
+        with _here:
+            while not lock.take():
+                if time.monotonic() > end:
+                    raise ValueError(
+                        f"the line of {self.name} is kept locked by process {holder(lock.path)}; end it, then try again"
+                    )
+                time.sleep(0.01)
+            try:
+                lineup = Lineup.read(self._path)
+                before = lineup.dump()
+                lineup.waiting = {name: one for name, one in lineup.waiting.items() if name == me or lives(name)}
+                yield lineup
+                if (after := lineup.dump()) != before:
+                    replace_file(self._path, after)
+            finally:
+                lock.release()
+
+    def taken(self) -> frozenset[str]:
+        """The slots that are held; a process that holds one must not ask."""
+        places = {*self.places("slot"), *self.lineup().slots}
+        return frozenset(place for place in places if holder(self.folder / f"{place}.lock") is not None)
+
+    def places(self, kind: str) -> dict[str, dict[str, str]]:
+        """The places on the device by name, with the environment that binds to each. kind: "slot" or "beside"."""
+        if self.name != "cuda":
+            return {kind: {}}
+        return {f"{kind}-{gpu.replace('/', '-')}": {"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus() or ["0"]}
+
+    def ordered(self) -> list[Ticket]:
+        """Who waits, in the order of serving, without the dead."""
+        lineup = self.lineup()
+        living = [ticket for ticket in lineup.waiting.values() if lives(ticket.folder)]
+        return order(living, lineup.running(self.taken()), lineup.served)
+
+
+class Waiter:
+    """A run while it waits, for the supervisor that holds its lock."""
 
     def __init__(self, folder: Path, plan: Plan):
-        self.line = line_of(plan)
-        self._waiting = home() / "devices" / self.line / "waiting"
-        self._waiting.mkdir(parents=True, exist_ok=True)
-        self._path = self._waiting / _name(folder, plan)
-        replace_file(self._path, str(folder).encode())
-        self._behind: Path | None = None
+        """Put it in the line of its device, at the place that it has or had. `pace`: seconds until the next look."""
+        self.line = Line(line_of(plan))
+        self._folder, self._plan = folder, plan
+        self._me = str(folder)
+        self._glance: Any = None
+        self._before: str | None = None
+        self.pace = FIRST
+        self._join()
 
     def slot(self) -> Slot | None:
-        """The slot, once it is this run's turn; the ticket is then given back."""
-        if self._behind is None or not _lives(self._behind):
-            self._behind = next(_before(self._path), None)
-        if self._behind is not None:
+        """The place on the device, once it is this run's turn; it has then left the line."""
+        ticket = self.line.lineup().waiting.get(self._me)
+        beside = ticket is not None and ticket.wants == "beside"
+        glance = self.line.stamp(), self.line.taken(), beside and self._free("beside")
+        if glance == self._glance and (self._before is None or lives(self._before)):
             return None
-        places = gpus() or ["0"] if self.line == "cuda" else [""]
-        for place in places:
-            lock = Lock(self._waiting.parent / f"slot-{place.replace('/', '-')}.lock")
-            if lock.take():
-                self.give_back()
-                return Slot(lock, {"CUDA_VISIBLE_DEVICES": place} if place else {})
+        if ticket is None:
+            with suppress(OSError, ValueError):
+                self._join()
+        elif (self._is_due() and self._free("slot")) or (beside and self._free("beside")):
+            return self._take()
+        else:
+            self._glance = glance
         return None
 
-    def give_back(self) -> None:
-        self._path.unlink(missing_ok=True)
+    def leave(self) -> None:
+        """Give up waiting; the place is kept for when the run is resumed."""
+        with suppress(OSError, ValueError), self.line.changing(self._me) as lineup:  # else the ticket dies with us
+            lineup.waiting.pop(self._me, None)
 
+    def _join(self) -> None:
+        with self.line.changing(self._me) as lineup:
+            lineup.waiting[self._me] = read_place(self._folder, self._plan)
 
-def ahead(folder: Path, plan: Plan) -> int:
-    """How many runs wait before this one."""
-    return sum(1 for _ in _before(home() / "devices" / line_of(plan) / "waiting" / _name(folder, plan)))
-
-
-def _name(folder: Path, plan: Plan) -> str:
-    return f"{plan.created:017.6f}-{folder.name}"
-
-
-def _before(ticket: Path) -> Iterator[Path]:
-    """The living tickets before this one; those of dead runs are thrown away."""
-    for path in sorted(ticket.parent.glob("[0-9]*")):
-        if path.name >= ticket.name:
-            return
-        if _lives(path):
-            yield path
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _lives(ticket: Path) -> bool:
-    try:
-        folder = Path(ticket.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    def _is_due(self) -> bool:
+        """Whether nobody goes before; else `_before` is the living run to watch."""
+        lineup, running = self.line.lineup(), self.line.lineup().running(self.line.taken())
+        waiting = dict(lineup.waiting)
+        self._before, self.pace = None, LATER
+        while first := due(order(waiting.values(), running, lineup.served), running, lineup.limit):
+            if first.folder == self._me:
+                self.pace = FIRST
+                return True
+            if lives(first.folder):
+                self._before = first.folder
+                return False
+            del waiting[first.folder]
         return False
-    return holder(folder / "live.lock") is not None
+
+    def _free(self, kind: str) -> bool:
+        return any(holder(self.line.folder / f"{place}.lock") is None for place in self.line.places(kind))
+
+    def _take(self) -> Slot | None:
+        """Take a place; None when the line cannot be changed: on a full disk a run waits rather than start and fail."""
+        slot = None
+        try:
+            with self.line.changing(self._me) as lineup:
+                slot = self._place(lineup)
+                if slot:
+                    write_place(read_place(self._folder, self._plan)._replace(wants="turn"))
+        except (OSError, ValueError):
+            if slot:
+                slot.lock.release()
+            return None
+        return slot
+
+    def _place(self, lineup: Lineup) -> Slot | None:
+        """A free place, if it is still this run's turn now that nobody else can change the line."""
+        ticket = lineup.waiting.get(self._me)
+        if ticket is None:
+            return None
+        kinds = ["slot"] if self._is_due() else []
+        kinds += ["beside"] if ticket.wants == "beside" else []
+        for kind in kinds:
+            for place, environment in self.line.places(kind).items():
+                lock = Lock(self.line.folder / f"{place}.lock")
+                if lock.take():
+                    del lineup.waiting[self._me]
+                    lineup.slots[place] = self._me, ticket.visitor
+                    lineup.served[ticket.visitor] = max(lineup.served.values(), default=0) + 1
+                    return Slot(lock, environment)
+        return None
+
+
+def read_place(folder: Path, plan: Plan) -> Ticket:
+    """The ticket of a run that joins the line."""
+    fresh = Ticket(str(folder), plan.created, plan.visitor, plan.created)
+    try:
+        told = json.loads((folder / "place.json").read_text(encoding="utf-8"))
+        return fresh._replace(rank=float(told["rank"]), wants=told["wants"] if told["wants"] in WANTS else "turn")
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # never moved; damaged counts as never moved
+        return fresh
+
+
+def write_place(ticket: Ticket) -> None:
+    """Keep the place of a run that somebody moved, held or hurried."""
+    path = Path(ticket.folder) / "place.json"
+    if path.exists() or (ticket.rank, ticket.wants) != (ticket.created, "turn"):
+        replace_file(path, json.dumps({"rank": ticket.rank, "wants": ticket.wants}).encode())
+
+
+def lives(folder: str) -> bool:
+    """Whether a run has a supervisor. Never to be asked by the supervisor of its own run: see `engine.lock`."""
+    return holder(Path(folder) / "live.lock") is not None

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.folder import Plan, State, Wish, granted, plan_run, read_state, wish, wishes
 from lab.home import check_space, checked_name, new_run_folder, runs_folder
+from lab.runs import queue
 from lab.runs.executors import Executor, Local
-from lab.runs.state import LIVE
+from lab.runs.state import LIVE, ending
 
 if TYPE_CHECKING:
     from engine.params import Params
 
 LOCAL: Executor = Local()
+WAITING: frozenset[str] = frozenset({"queued"})
+RESUMABLE: frozenset[str] = frozenset({"paused", "cancelled", "failed", "lost"})
 
 
 class Run:
@@ -70,6 +73,11 @@ class Run:
             return "Resume goes on from its last checkpoint."
         return self.told.get("hint") or ""
 
+    @property
+    def ending(self) -> str:
+        """While it is pausing or cancelling: what is waited for, since when, and what follows; else ""."""
+        return ending(self.folder) if self.live else ""
+
     # What it has left so far
 
     def series(self) -> list[dict[str, Any]]:
@@ -104,6 +112,26 @@ class Run:
         """Save, free the device, and keep the place in the line."""
         self._ask("pause", LIVE, "nothing is there to pause")
 
+    def move(self, where: queue.Where) -> None:
+        """Up or down by one, or next: before all others of its visitor that wait."""
+        self._must_be(WAITING, "only a waiting run has a place in the line")
+        queue.move(self.folder, where)
+
+    def hold(self) -> None:
+        """Keep it from starting until it is released."""
+        self._must_be(WAITING, "only a waiting run can be held")
+        queue.hold(self.folder)
+
+    def release(self) -> None:
+        """Let it wait for its turn again, after `hold` or `now`."""
+        self._must_be(WAITING, "only a waiting run can be released")
+        queue.release(self.folder)
+
+    def now(self, beside: bool = False) -> None:
+        """Before all others, as soon as the device is free; beside: at once, beside what runs (see `queue.hurry`)."""
+        self._must_be(WAITING, "only a waiting run can be started now")
+        queue.hurry(self.folder, beside)
+
     def save_now(self) -> None:
         """Keep a checkpoint after the next step."""
         self._ask("save", frozenset({"starting", "running"}), "only a running run can save")
@@ -114,11 +142,7 @@ class Run:
 
     def resume(self) -> None:
         """Go on from the last checkpoint, with the old place in the line."""
-        self._must_be(frozenset({"paused", "cancelled", "failed", "lost"}), "there is nothing to resume")
-        for old in wishes(self.folder):
-            granted(self.folder, old)  # type: ignore[arg-type]
-        check_space(self.folder)
-        LOCAL.submit(self.folder)
+        resume(self)
 
     def delete(self) -> None:
         """Throw the folder away."""
@@ -142,6 +166,20 @@ class Run:
         return f"Run({self.id})"
 
 
+def resume(*runs: Run) -> None:
+    """Let runs go on from their last checkpoints, at their old places in the line; many at once share memory.
+
+    ValueError, before anything is done, when one of them has nothing to resume or the disk is full.
+    """
+    for run in runs:
+        run._must_be(RESUMABLE, "there is nothing to resume")
+        check_space(run.folder)
+    for run in runs:
+        for old in wishes(run.folder):
+            granted(run.folder, old)  # type: ignore[arg-type]
+    LOCAL.submit(*(run.folder for run in runs))
+
+
 class Copy(NamedTuple):
     """What was read of a run when its state.json had this stamp."""
 
@@ -159,23 +197,28 @@ def stamp(folder: Path) -> str:
     return f"{found.st_mtime_ns}-{found.st_ino}-{found.st_size}"
 
 
-def start(method_id: str, params: Params, setup: Params, name: str = "", folder: Path | None = None) -> Run:
+def start(
+    method_id: str, params: Params, setup: Params, name: str = "", folder: Path | None = None, visitor: str = ""
+) -> Run:
     """Plan a run and give it its place in the waiting line of its device.
 
-    It is nobody's child: it lives on when the caller ends. folder: where, instead of in the lab's home.
+    It is nobody's child: it lives on when the caller ends. folder: where, instead of in the lab's home. visitor: in
+    whose turns it goes, where several wait.
     ValueError when the name cannot be, the disk is full or the folder already holds a run.
     """
-    run = plan(method_id, params, setup, name, folder)
+    run = plan(method_id, params, setup, name, folder, visitor)
     LOCAL.submit(run.folder)
     return run
 
 
-def plan(method_id: str, params: Params, setup: Params, name: str = "", folder: Path | None = None) -> Run:
+def plan(
+    method_id: str, params: Params, setup: Params, name: str = "", folder: Path | None = None, visitor: str = ""
+) -> Run:
     """The folder of a run that nobody carries out yet."""
     from lab.runs.check import rooted
 
     name, params = checked_name(name), rooted(params)
     check_space(folder or runs_folder())
     target = folder.expanduser().absolute() if folder else new_run_folder()
-    plan_run(target, method_id, params, setup, name)
+    plan_run(target, method_id, params, setup, name, visitor)
     return Run(target)

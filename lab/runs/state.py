@@ -14,6 +14,8 @@ LIVE: frozenset[str] = frozenset({"queued", "starting", "running", "pausing", "c
 ENDED: frozenset[str] = frozenset({"paused", "cancelled", "failed", "done"})
 SUPERVISOR_STARTS = 10.0
 """Seconds within which a planned run's supervisor appears."""
+TERM_AFTER, KILL_AFTER = 10.0, 30.0
+"""Seconds from a wish to end to SIGTERM, and to SIGKILL."""
 
 
 def true_state(folder: Path) -> State:
@@ -43,6 +45,36 @@ def derive(told: Mapping[str, Any], held: bool, wished: set[str], age: float) ->
     if state == "paused" or "pause" in wished:
         return "pausing"
     return "running" if state in ENDED else state
+
+
+def ending(folder: Path) -> str:
+    """What a run that is pausing or cancelling waits for, since when, and what follows; "" when nothing is asked."""
+    asked = [_time(folder / "control" / name) for name in wishes(folder) & {"cancel", "pause"}]
+    return ending_words(read_state(folder), time.time() - min(asked)) if asked else ""
+
+
+def ending_words(told: Mapping[str, Any], seconds: float) -> str:
+    """The words for a run that was asked to end `seconds` ago."""
+    state = told.get("state", "queued")
+    since = f"asked {max(0, seconds):.0f} s ago"
+    if state == "queued":
+        return f"leaving the line, {since}"
+    if state in ENDED:
+        return f"saved, {since}; its process is leaving"
+    doing = {"starting": "ending before its first step", "running": "finishing its step"}.get(state, "saving")
+    if seconds < TERM_AFTER and state != "starting":
+        return f"{doing}, {since}; SIGTERM follows in {TERM_AFTER - max(0, seconds):.0f} s"
+    if seconds < KILL_AFTER:
+        return f"{doing}, {since}; SIGTERM was sent, SIGKILL follows in {KILL_AFTER - max(0, seconds):.0f} s"
+    return f"{since}; SIGKILL was sent, its process is not gone yet"
+
+
+def _time(path: Path) -> float:
+    """When a wish was made; now, when it has just been granted."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 def _age(folder: Path) -> float:

@@ -1,43 +1,48 @@
-"""python -m lab.runs.supervisor RUN_DIR [--foreground]
+"""python -m lab.runs.supervisor RUN_DIR... [--foreground]
 
 Cares for one run from the waiting line to its end, and is nobody's child: a closed page, a killed app, an ended session
 do not reach it. It holds the run's lock, waits for a slot, starts `python -m engine --resume RUN_DIR` in a session of
 its own with the output in log.txt, sees that wishes are granted, and writes how the run ended when the run could not.
 
-Without --foreground it returns once the lock is held (0) or refused (2); with it, when the run has ended, with the
-engine's exit code.
+Without --foreground it returns once the run has its place in the line (0) or its lock is refused (2); with it, when the
+run has ended, with the engine's exit code. Several runs each get their own supervisor, forked from one: they share what
+they have loaded, so that hundreds may wait.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from engine.folder import EXIT, Plan, State, free_reserve, granted, read_state, wish, wishes, write_state
 from engine.lock import SUPERVISOR, Lock, holder
 from lab.runs.executors import environment
-from lab.runs.line import Slot, Ticket
-from lab.runs.state import ENDED
+from lab.runs.line import Slot, Waiter
+from lab.runs.state import ENDED, KILL_AFTER, TERM_AFTER
 
-POLL, TERM_AFTER, KILL_AFTER = 0.1, 10.0, 30.0
-"""Seconds between two looks; from a wish to SIGTERM; from a wish to SIGKILL."""
+POLL = 0.1
+"""Seconds between two looks."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    folder = Path(arguments[0]).absolute()
-    try:
-        Plan.read(folder)
-        return foreground(folder) if "--foreground" in arguments[1:] else detach(folder)
-    except (ValueError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    folders = [Path(name).absolute() for name in arguments if name != "--foreground"]
+    code = 0
+    for folder in folders:
+        try:
+            Plan.read(folder)
+            code = max(code, foreground(folder) if "--foreground" in arguments else detach(folder))
+        except (ValueError, OSError) as error:
+            print(error, file=sys.stderr)
+            code = 2
+    return code
 
 
 def foreground(folder: Path) -> int:
@@ -47,8 +52,9 @@ def foreground(folder: Path) -> int:
 
 
 def detach(folder: Path) -> int:
-    """Supervise in a grandchild that belongs to no session of ours; wait until it has the lock."""
+    """Supervise in a grandchild that belongs to no session of ours; wait until it has its place in the line."""
     answer, tell = os.pipe()
+    gc.freeze()  # the collector leaves the shared pages alone
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -57,7 +63,9 @@ def detach(folder: Path) -> int:
         os._exit(_detached(folder, tell))
     os.close(tell)
     os.waitpid(child, 0)
-    if os.read(answer, 1) != b"1":
+    with os.fdopen(answer, "rb") as said:
+        joined = said.read(1) == b"1"
+    if not joined:
         pid = holder(folder / "live.lock")
         raise ValueError(f"{folder.name} is already cared for by process {pid}" if pid else f"see {folder / 'log.txt'}")
     return 0
@@ -69,13 +77,15 @@ def _detached(folder: Path, tell: int) -> int:
     for stream, target in ((0, os.open(os.devnull, os.O_RDONLY)), (1, log), (2, log)):
         os.dup2(target, stream)
     lock = Lock(folder / "live.lock", SUPERVISOR)
-    taken = lock.take()
-    os.write(tell, b"1" if taken else b"0")
-    os.close(tell)
-    if not taken:
+    if not lock.take():
         return 2
+
+    def joined() -> None:
+        os.write(tell, b"1")
+        os.close(tell)
+
     try:
-        return EXIT[supervise(folder)]
+        return EXIT[supervise(folder, joined)]
     except BaseException:
         sys.excepthook(*sys.exc_info())
         raise
@@ -83,13 +93,18 @@ def _detached(folder: Path, tell: int) -> int:
         sys.stderr.flush()
 
 
-def supervise(folder: Path) -> State:
-    """Carry out the run; the caller holds its lock. Returns how it ended, which is then in state.json."""
+def supervise(folder: Path, joined: Callable[[], None] = lambda: None) -> State:
+    """Carry out the run; the caller holds its lock. Returns how it ended, which is then in state.json.
+
+    joined: called once the run has its place in the line.
+    """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: wish(folder, "cancel"))
     write_state(folder, "queued", cause=None, hint=None)
-    slot = _wait_in_line(folder)
+    waiter = Waiter(folder, Plan.read(folder))
+    joined()
+    slot = _wait_in_line(folder, waiter)
     if slot is None:
         ended = _wished(folder) or "cancelled"
         write_state(folder, ended)
@@ -106,14 +121,13 @@ def supervise(folder: Path) -> State:
     return ended
 
 
-def _wait_in_line(folder: Path) -> Slot | None:
+def _wait_in_line(folder: Path, waiter: Waiter) -> Slot | None:
     """The slot; None when a wish ended the waiting."""
-    ticket = Ticket(folder, Plan.read(folder))
     while not _wished(folder):
-        if slot := ticket.slot():
+        if slot := waiter.slot():
             return slot
-        time.sleep(POLL)
-    ticket.give_back()
+        time.sleep(waiter.pace)
+    waiter.leave()
     return None
 
 
@@ -124,6 +138,8 @@ def _wished(folder: Path) -> State | None:
 
 
 def _start(folder: Path, slot: Slot) -> subprocess.Popen[bytes]:
+    import subprocess  # not while it waits: of those there are many
+
     with open(folder / "log.txt", "ab") as log:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "engine", "--resume", str(folder)],

@@ -11,6 +11,7 @@ from engine.bench import Setup
 from engine.folder import write_state
 from engine.showcase import slug
 from lab import cli
+from lab.runs import line
 from lab.runs.run import plan
 
 
@@ -43,7 +44,8 @@ def done():
 
 COMMANDS = [
     (), ("app",), ("methods",), ("train",), ("runs",), ("runs", "list"), ("runs", "show"), ("runs", "cancel"),
-    ("runs", "pause"), ("runs", "resume"), ("runs", "delete"), ("look",), ("data",), ("data", "list"),
+    ("runs", "pause"), ("runs", "resume"), ("runs", "delete"), ("runs", "queue"), ("runs", "move"), ("runs", "hold"),
+    ("runs", "release"), ("runs", "now"), ("runs", "limit"), ("look",), ("data",), ("data", "list"),
     ("data", "check"), ("receipts",), ("assets",), ("assets", "build"), ("assets", "check"), ("bench",),
 ]  # fmt: skip
 
@@ -76,6 +78,9 @@ def test_help_lists_and_states_load_nothing_heavy(home):
         (("runs", "show", "last"), "there is no run yet"),
         (("runs", "cancel", "../.."), "is no run's id"),
         (("runs", "resume", "20261122-171233-4f2a"), "there is no run 20261122-171233-4f2a"),
+        (("runs", "move", "last", "sideways"), "invalid choice: 'sideways' (choose from"),
+        (("runs", "limit", "cpu", "many"), "'many' is no number of runs; give a number, or none"),
+        (("runs", "limit", "cpu", "0"), "0 runs of one visitor at once cannot be"),
         (("look", "toy.patience", "blend-in", "--out", "x.png"), "visionarium assets build toy.patience"),
         (("look", "nothing", "blend-in", "--out", "x.png"), "is no run, no checkpoint file and no method"),
         (("receipts", "--seeds", "0"), "allowed is 1 to 100"),
@@ -146,6 +151,48 @@ def test_runs_are_refused_what_is_not_their_time_and_deleted_when_asked(call, do
         assert f"run {done.id} is done" in err
     assert call("runs", "delete", done.id, "--yes")[:2] == (0, f"{done.id} deleted\n")
     assert not done.folder.exists()
+
+
+@pytest.fixture
+def three(monkeypatch):
+    """Three runs that wait, as far as their locks and states tell."""
+    params = catalog.method("toy.patience").params.make({})
+    runs = [plan("toy.patience", params, Setup(device="cpu"), f"number {i}", visitor="anna") for i in range(3)]
+    monkeypatch.setattr(line, "lives", lambda folder: True)
+    for run in runs:
+        line.Waiter(run.folder, run.plan)
+    return runs
+
+
+def test_the_queue_is_shown_and_changed(call, three):
+    first, _, third = (run.id for run in three)
+
+    def rows():
+        return [
+            (row["position"], row["name"], row["waits for"]) for row in json.loads(call("runs", "queue", "--json")[1])
+        ]
+
+    assert rows() == [(1, "number 0", "its turn"), (2, "number 1", "its turn"), (3, "number 2", "its turn")]
+    assert json.loads(call("runs", "queue", "--json")[1])[0] == {
+        "line": "cpu", "position": 1, "id": first, "method": "toy.patience", "waits for": "its turn",
+        "visitor": "anna", "name": "number 0",
+    }  # fmt: skip
+    assert call("runs", "move", third, "up")[:2] == (0, f"{third} is number 2 in the line of cpu\n")
+    assert call("runs", "move", third, "next")[:2] == (0, f"{third} is number 1 in the line of cpu\n")
+    assert call("runs", "hold", third)[:2] == (0, f"{third} is held\n")
+    assert rows()[2] == (None, "number 2", "release")
+    assert call("runs", "release", third)[:2] == (0, f"{third} is number 1 in the line of cpu\n")
+    assert call("runs", "now", first, "--beside")[0] == 0
+    assert rows()[0] == (1, "number 0", "any place")
+    code, _, err = call("runs", "move", first, "up")
+    assert (code, err) == (2, f"visionarium: run {first} is already the first\n")
+    assert call("runs", "limit", "cpu", "2")[:2] == (0, "cpu: 2 at once for each visitor\n")
+    assert line.Line("cpu").lineup().limit == 2
+    assert "number 1" in call("runs", "queue")[1]
+
+
+def test_an_empty_queue_is_said(call):
+    assert call("runs", "queue")[:2] == (0, "no run waits\n")
 
 
 def test_sources_are_listed_and_checked(call, tmp_path):

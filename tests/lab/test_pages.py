@@ -12,8 +12,12 @@ from streamlit.testing.v1 import AppTest
 from engine import catalog
 from engine.bench import Setup
 from engine.catalog import method
+from engine.folder import wish, write_state
 from engine.showcase import folder
 from lab import warm
+from lab.home import login_name
+from lab.runs import line
+from lab.runs import state as states
 from lab.runs.run import plan
 
 APP = str(Path(__file__).resolve().parents[2] / "lab" / "app.py")
@@ -154,9 +158,58 @@ def test_runs_are_listed_and_two_are_compared(finished, home):
     assert "ways" in knobs["knob"].tolist()
 
 
-def test_a_failed_run_shows_cause_and_hint(run):
-    from engine.folder import write_state
+def test_waiting_runs_are_shown_in_their_order_and_moved_held_and_hurried(home, monkeypatch):
+    made = method("fewshot.prototypical").params.make({}, "tiny")
+    runs = [
+        plan("fewshot.prototypical", made, Setup(device="cpu"), f"number {i}", visitor="ab"[i == 2]) for i in range(3)
+    ]
+    monkeypatch.setattr(line, "lives", lambda folder: True)
+    for run in runs:
+        line.Waiter(run.folder, run.plan)
+    app = opened("runs")
 
+    def shown():
+        return [int(link.value.removeprefix("number ")) for link in app.page_link if link.value.startswith("number")]
+
+    assert shown() == [0, 2, 1], "the visitors take turns"
+    assert "Waiting for the processor" in text(app)
+    app.button(key=f"arrow_upward-{runs[1].id}").click().run()
+    assert shown() == [1, 2, 0]
+    app.button(key=f"front_hand-{runs[2].id}").click().run()
+    assert shown() == [1, 0, 2]
+    assert app.button(key=f"arrow_upward-{runs[2].id}").disabled
+    app.button(key=f"undo-{runs[2].id}").click().run()
+    assert shown() == [1, 2, 0]
+    app.button(key=f"play_arrow-{runs[0].id}").click().run()
+    app.button(key="now-free").click().run()
+    assert shown() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("address", [None, "10.0.0.7"])
+def test_a_run_started_on_a_page_is_its_visitors(monkeypatch, address):
+    asked = []
+
+    def refuse(*_what, visitor):
+        asked.append(visitor)
+        raise ValueError("not in a test")
+
+    monkeypatch.setattr("lab.runs.start", refuse)
+    monkeypatch.setattr("streamlit.runtime.context.ContextProxy.ip_address", address)
+    app = opened("method", id="fewshot.prototypical", part="Train")
+    next(button for button in app.button if button.label == "Start training").click().run()
+    assert asked == [address or login_name()], "on this machine it is who runs the server, as on the command line"
+    assert "not in a test" in app.error[0].value
+
+
+def test_an_ending_run_says_what_is_waited_for(run, monkeypatch):
+    monkeypatch.setattr(states, "holder", lambda path: 1)
+    write_state(run.folder, "running", step=7, steps=9)
+    wish(run.folder, "cancel")
+    assert "SIGTERM follows in" in text(opened("runs"))
+    assert "SIGTERM follows in" in text(opened("run", id=run.id))
+
+
+def test_a_failed_run_shows_cause_and_hint(run):
     write_state(run.folder, "failed", cause="FloatingPointError: loss became nan at step 7", hint="Lower the rate.")
     app = opened("run", id=run.id)
     assert "Lower the rate" in app.error[0].value

@@ -4,16 +4,17 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 from engine import catalog
 from engine.bench import Setup
-from engine.folder import plan_run, wish, wishes, write_state
+from engine.folder import Plan, plan_run, wish, wishes, write_state
 from lab.runs import ENDED, LIVE, Run, differences, executors
 from lab.runs import state as states
 from lab.runs.run import plan
-from lab.runs.state import derive, true_state
+from lab.runs.state import derive, ending_words, true_state
 
 
 @pytest.fixture
@@ -157,6 +158,51 @@ def test_wishes_come_at_their_time_or_are_refused_with_a_sentence(planned, hold)
     assert wishes(run.folder) == {"save", "sample", "pause"}
 
 
+@pytest.mark.parametrize(
+    ("told", "seconds", "words"),
+    [
+        ({}, 0.4, "leaving the line, asked 0 s ago"),
+        ({"state": "queued"}, 2, "leaving the line, asked 2 s ago"),
+        ({"state": "running"}, 3, "finishing its step, asked 3 s ago; SIGTERM follows in 7 s"),
+        ({"state": "cancelling"}, 3, "saving, asked 3 s ago; SIGTERM follows in 7 s"),
+        ({"state": "pausing"}, 12, "saving, asked 12 s ago; SIGTERM was sent, SIGKILL follows in 18 s"),
+        (
+            {"state": "starting"},
+            1,
+            "ending before its first step, asked 1 s ago; SIGTERM was sent, SIGKILL follows in 29 s",
+        ),
+        ({"state": "running"}, 31, "asked 31 s ago; SIGKILL was sent, its process is not gone yet"),
+        ({"state": "paused"}, 2, "saved, asked 2 s ago; its process is leaving"),
+    ],
+)
+def test_what_an_ending_run_waits_for_is_said(told, seconds, words):
+    assert ending_words(told, seconds) == words
+
+
+def test_the_first_asking_counts_and_nothing_is_said_once_it_ended(planned, hold):
+    run = planned()
+    assert run.ending == ""
+    holding = hold(run)
+    write_state(run.folder, "running")
+    assert run.ending == ""
+    run.pause()
+    os.utime(run.folder / "control" / "pause", (time.time() - 5, time.time() - 5))
+    run.pause()
+    run.cancel()
+    assert run.ending == "finishing its step, asked 5 s ago; SIGTERM follows in 5 s"
+    holding.kill()
+    holding.wait()
+    assert run.ending == ""
+
+
+def test_only_a_waiting_run_has_a_place(planned):
+    run = planned()
+    write_state(run.folder, "done")
+    for ask in (lambda: run.move("up"), run.hold, run.release, run.now):
+        with pytest.raises(ValueError, match=f"run {run.id} is done: only a waiting run "):
+            ask()
+
+
 def test_resuming_forgets_the_wishes_of_before(planned, monkeypatch):
     run = planned()
     write_state(run.folder, "cancelled")
@@ -212,3 +258,11 @@ def test_a_plan_that_cannot_be_leaves_no_folder(home, monkeypatch):
     with pytest.raises(ValueError, match="printable"):
         plan("toy.patience", params, Setup(), "two\nlines")
     assert list((home / "runs").glob("*")) == []
+
+
+def test_a_plan_from_before_there_were_visitors_is_read(planned):
+    run = planned()
+    told = json.loads((run.folder / "run.json").read_text())
+    assert told.pop("visitor") == ""
+    (run.folder / "run.json").write_text(json.dumps(told))
+    assert Plan.read(run.folder).visitor == ""
