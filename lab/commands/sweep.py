@@ -197,7 +197,7 @@ def page(sweep: Sweep) -> str:
 
 
 def follow(sweep: Sweep) -> int:
-    """Show the sweep until nothing of it goes on. 0 when all is done, 1 when a run failed, 4 when the rest was ended."""
+    """Show the sweep until nothing of it goes on. 0: all is done; 1: a run failed; 4: some were ended."""
     shown, live = "", sys.stdout.isatty()
     try:
         while True:

@@ -219,7 +219,8 @@ def lay_out(params: Params, setup: Setup, grid: Grid, seeds: int = 1) -> list[Pa
         problems.append(f"this grid is {count:,} runs, and at most {MOST} are allowed; leave out values or seeds")
     if problems:
         raise ValueError("; ".join(problems))
-    found, wrong = [], {}
+    found: list[Params] = []
+    wrong: dict[tuple[str, str], str] = {}
     for cell in cells(grid):
         try:
             found.append(type(params).make({**params.model_dump(mode="json"), **cell}))
