@@ -12,8 +12,10 @@ from lab.runs.cells import Cell, best
 from lab.runs.grid import Grid, as_word
 
 INK, PAPER, FAILED = "#1d1c1a", "#fbfaf7", "#c0392b"
-WIDE, ROOM = (40, 104), 980
-"""The narrowest and widest cell, and what there is for all, in pixels."""
+WIDE, ROOM = (40, 120), 980
+"""The narrowest and widest cell, and what there is for all cells in a row, in pixels."""
+WORDED = 56
+"""The narrowest cell that has room for its words."""
 
 
 def digits(numbers: Sequence[float]) -> int:
@@ -81,7 +83,8 @@ def heat_map(found: Sequence[Cell], grid: Grid, figure: str, higher: bool) -> Pl
     row = [list(grid[down]).index(cell.place[down]) for cell in found]
     rows: dict[str, list[Any]] = {
         "x": column, "x2": [x + 1 for x in column], "y": row, "y2": [y + 1 for y in row],
-        "middle": [x + 0.5 for x in column], "centre": [y + 0.5 for y in row],
+        "middle": [x + 0.5 for x in column], "under": [y + 0.7 for y in row],
+        "centre": [y + (0.42 if note else 0.52) for y, (_, note) in zip(row, labels, strict=True)],
         "reached": [x + cell.progress for x, cell in zip(column, found, strict=True)],
         "fill": fills, "label": [one for one, _ in labels], "note": [two for _, two in labels],
         "ink": ["page" if fill is None else INK if light(fill) else PAPER for fill in fills],
@@ -90,22 +93,21 @@ def heat_map(found: Sequence[Cell], grid: Grid, figure: str, higher: bool) -> Pl
     }  # fmt: skip
     maps = len(grid[others[0]]) if others else 1
     wide = max(WIDE[0], min(WIDE[1], ROOM // (maps * len(grid[across]))))
-    tall = 58 if wide >= 60 else 40
+    tall = 72 if wide > 100 else 58 if wide >= WORDED else 40
     spec: dict[str, Any] = {
         "width": wide * len(grid[across]), "height": tall * len(grid[down]),
         "encoding": {"x": place("x", across, grid), "y": place("y", down, grid), "href": {"field": "link"},
                      "tooltip": tooltip(grid, found, figure)},
-        "layer": map_layers(wide, tall),
+        "layer": map_layers(wide),
     }  # fmt: skip
     if others:
-        heads = {"labelFontSize": 15, "titleFontSize": 15, "titleFontWeight": 400}
-        facets = {
-            way: {"field": f"knob {name}", "type": "nominal", "title": words(name), "header": heads,
-                  "sort": [as_word(value) for value in grid[name]]}
-            for way, name in zip(("column", "row"), others, strict=False)
-        }  # fmt: skip
+        facets = {}
+        for way, name in zip(("column", "row"), others, strict=False):
+            heads = {value: f"{words(name)} {as_word(value)}" for value in grid[name]}
+            rows[way] = [heads[cell.place[name]] for cell in found]
+            facets[way] = {"field": way, "type": "nominal", "title": None, "sort": list(heads.values())}
         spec = {"facet": facets, "spec": spec}
-    return Plot(spec, rows)
+    return Plot(spec | {"autosize": "pad"}, rows, maps * wide * len(grid[across]))
 
 
 def light(code: str) -> bool:
@@ -125,10 +127,10 @@ def place(way: str, knob: str, grid: Grid) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def map_layers(wide: int, tall: int) -> list[dict[str, Any]]:
+def map_layers(wide: int) -> list[dict[str, Any]]:
     """The cell, how far it is, its words, the ring of the best."""
     box: dict[str, Any] = {"x2": {"field": "x2"}, "y2": {"field": "y2"}}
-    centre = {"x": {"field": "middle", "type": "quantitative"}, "y": {"field": "centre", "type": "quantitative"}}
+    middle, centre, under = ({"field": name, "type": "quantitative"} for name in ("middle", "centre", "under"))
     at = {"fill": {"field": "fill", "type": "nominal", "scale": None}}
     ink: dict[str, Any] = {"color": {"condition": [
         {"test": "datum.state === 'failed' || datum.state === 'lost'", "value": FAILED},
@@ -139,19 +141,19 @@ def map_layers(wide: int, tall: int) -> list[dict[str, Any]]:
         {"mark": outline | inset(3), "encoding": box},
         {"transform": [{"filter": "datum.fill !== null"}], "mark": {"type": "rect", "cursor": "pointer"} | inset(3),
          "encoding": box | at},
-        {"transform": [{"filter": "datum.state === 'running' || datum.state === 'starting'"}],
+        {"transform": [{"filter": "datum.state === 'running'"}],
          "mark": {"type": "rule", "stroke": COLOURS[0], "strokeWidth": 5, "yOffset": -6, "xOffset": 3},
          "encoding": {"x2": {"field": "reached"}, "y": {"field": "y2", "type": "quantitative"}}},
         {"transform": [{"filter": "datum.best"}],
          "mark": {"type": "rect", "fillOpacity": 0, "stroke": COLOURS[0], "strokeWidth": 4, "cursor": "pointer"},
          "encoding": box},
     ]  # fmt: skip
-    if wide >= 56:
+    if wide >= WORDED:
         layers += [
-            {"mark": {"type": "text", "fontSize": 15, "fontWeight": 500, "dy": -7, "cursor": "pointer"},
-             "encoding": centre | ink | {"text": {"field": "label"}}},
-            {"mark": {"type": "text", "fontSize": 12, "dy": 11, "cursor": "pointer"},
-             "encoding": centre | ink | {"text": {"field": "note"}}},
+            {"mark": {"type": "text", "fontSize": 15, "fontWeight": 500, "cursor": "pointer"},
+             "encoding": {"x": middle, "y": centre} | ink | {"text": {"field": "label"}}},
+            {"mark": {"type": "text", "fontSize": 12, "cursor": "pointer"},
+             "encoding": {"x": middle, "y": under} | ink | {"text": {"field": "note"}}},
         ]  # fmt: skip
     return layers
 
@@ -208,11 +210,12 @@ def line(found: Sequence[Cell], grid: Grid, figure: str, higher: bool) -> Plot:
     return Plot({"height": 380, "encoding": {"x": {"field": "at", "title": words(knob)} | x}, "layer": layers}, rows)
 
 
-def parallel(found: Sequence[Cell], grid: Grid, figure: str, higher: bool) -> Plot:
+def parallel(found: Sequence[Cell], grid: Grid, figure: str, higher: bool, dark: bool = False) -> Plot:
     """Each cell with a figure as a line through the values of all knobs, to its figure; the best is thick."""
     first, share = best(found, higher), goodness(found, higher)
     means = [cell.mean for cell in found if cell.mean is not None]
     low, high = (min(means), max(means)) if means else (0.0, 1.0)
+    faintest = 0.38 if dark else 0.12
     names = [*map(words, grid), words(figure)]
     rows: dict[str, list[Any]] = {
         name: [] for name in ("kind", "cell", "axis", "at", "word", "colour", "best", "link", "all")
@@ -237,8 +240,8 @@ def parallel(found: Sequence[Cell], grid: Grid, figure: str, higher: bool) -> Pl
         points[names[-1]] = (cell.mean - low) / (high - low) if high > low else 0.5
         for name, at in points.items():
             word = f"{cell.mean:.5g}"
-            put("line", i, name, at, word, shade(0.12 + 0.76 * (share[i] or 0.0)), cell is first, link, whole)
-    return Plot({"height": 360, "encoding": parallel_places(names), "layer": parallel_layers(figure)}, rows)
+            put("line", i, name, at, word, shade(faintest + 0.6 * (share[i] or 0.0)), cell is first, link, whole)
+    return Plot({"height": 360, "encoding": parallel_places(names), "layer": parallel_layers(figure, dark)}, rows)
 
 
 def spot(i: int, count: int) -> float:
@@ -256,8 +259,9 @@ def parallel_places(names: Sequence[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def parallel_layers(figure: str) -> list[dict[str, Any]]:
+def parallel_layers(figure: str, dark: bool) -> list[dict[str, Any]]:
     lines, ticks = [{"filter": "datum.kind === 'line'"}], [{"filter": "datum.kind === 'tick'"}]
+    word = {"type": "text", "align": "right", "dx": -12, "fontSize": 14}
     seen: Mapping[str, Any] = {"param": "seen", "empty": False}
     tips = [{"field": "all", "title": "knobs"}, {"field": "word", "title": words(figure)}]
     colour = {"color": {"field": "colour", "type": "nominal", "scale": None}, "detail": {"field": "cell"}}
@@ -270,6 +274,7 @@ def parallel_layers(figure: str) -> list[dict[str, Any]]:
          "params": [{"name": "seen", "select": {"type": "point", "on": "pointerover", "clear": "pointerout",
                                                 "fields": ["cell"], "nearest": True}}],
          "encoding": colour | {"href": {"field": "link"}, "tooltip": tips, "opacity": faint}},
-        {"transform": ticks, "mark": {"type": "text", "align": "right", "dx": -12, "fontSize": 14},
-         "encoding": {"text": {"field": "word"}}},
+        {"transform": ticks, "mark": word | {"stroke": "#151514" if dark else PAPER, "strokeWidth": 7,
+                                             "strokeJoin": "round"}, "encoding": {"text": {"field": "word"}}},
+        {"transform": ticks, "mark": word, "encoding": {"text": {"field": "word"}}},
     ]  # fmt: skip

@@ -10,6 +10,7 @@ from engine import catalog
 from engine.params import Knob, Preset
 from lab import warm
 from lab.forms import form, label, plain, sentence
+from lab.parts.links import link
 from lab.parts.play import wait_for
 from lab.parts.train import sources
 from lab.pictures import words
@@ -29,11 +30,9 @@ OWN = "your own"
 
 def new_sweep() -> None:
     """The form. Nothing starts before its button is pressed."""
-    cards = {card.id: card.title for card in catalog.cards()}
     id = st.selectbox(
-        "Method", list(cards), index=None, format_func=cards.__getitem__, key="method", bind="query-params", width=420,
-        placeholder="Choose a method",
-    )  # fmt: skip
+        "Method", catalog.ids(), index=None, key="method", bind="query-params", width=420, placeholder="Choose a method"
+    )
     if id is None:
         ready_made()
     elif warm.is_warm():
@@ -44,14 +43,11 @@ def new_sweep() -> None:
 
 def ready_made() -> None:
     """Links to the sweeps that are ready to start."""
-    for id, several in READY.items():
-        for ready in several:
-            if id in catalog.ids():
-                with st.container(horizontal=True, vertical_alignment="center"):
-                    if st.button(f"{catalog.card(id).title}: {ready.name}", key=f"ready-{ready.name}", type="tertiary"):
-                        st.query_params.update({"method": id, "ready": ready.name})
-                        st.rerun()
-                    st.markdown(f":gray[{ready.asks}]", width="content")
+    for id, ready in ((id, ready) for id, several in READY.items() if id in catalog.ids() for ready in several):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            link("sweep", f"{catalog.card(id).title}: {ready.name}", query={"method": id, "ready-made": ready.name},
+                 width=240)  # fmt: skip
+            st.markdown(f":gray[{ready.asks}]", width="content")
 
 
 @st.fragment
@@ -92,7 +88,7 @@ def chosen_ready(id: str) -> Ready | None:
     if not several:
         return None
     name = st.segmented_control(
-        "Ready-made", [*several, OWN], default=next(iter(several)), required=True, key="ready", bind="query-params"
+        "Ready-made", [*several, OWN], default=next(iter(several)), required=True, key="ready-made", bind="query-params"
     )
     if name in several:
         st.caption(several[name].asks)
