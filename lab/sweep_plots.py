@@ -11,7 +11,7 @@ from lab.plots import Plot
 from lab.runs.cells import Cell, best
 from lab.runs.grid import Grid, as_word
 
-INK, PAPER, FAILED = "#1d1c1a", "#fbfaf7", "#c0392b"
+INK, PAPER, FAILED = "#1d1c1a", "#fbfaf7", "#d14b40"
 WIDE, ROOM = (40, 120), 980
 """The narrowest and widest cell, and what there is for all cells in a row, in pixels."""
 WORDED = 56

@@ -10,7 +10,7 @@ from engine import catalog
 from engine.params import Knob, Preset
 from lab import warm
 from lab.forms import form, label, plain, sentence
-from lab.parts.links import link
+from lab.parts.links import PAGES
 from lab.parts.play import wait_for
 from lab.parts.train import sources
 from lab.pictures import words
@@ -35,30 +35,36 @@ def new_sweep() -> None:
     )
     if id is None:
         ready_made()
-    elif warm.is_warm():
-        start_form(id)
+        return
+    ready = chosen_ready(id)
+    if warm.is_warm():
+        start_form(id, ready)
     else:
         wait_for("")
 
 
 def ready_made() -> None:
-    """Links to the sweeps that are ready to start."""
+    """The sweeps that are ready to start."""
     for id, ready in ((id, ready) for id, several in READY.items() if id in catalog.ids() for ready in several):
         with st.container(horizontal=True, vertical_alignment="center"):
-            link("sweep", f"{catalog.card(id).title}: {ready.name}", query={"method": id, "ready-made": ready.name},
-                 width=240)  # fmt: skip
+            title = f"{catalog.card(id).title}: {ready.name}"
+            st.button(title, on_click=choose, args=(id, ready.name), key=f"choose-{id}-{ready.name}", width=260)
             st.markdown(f":gray[{ready.asks}]", width="content")
 
 
+def choose(id: str, name: str) -> None:
+    """Fill the form with a ready-made sweep."""
+    st.session_state["method"], st.session_state["ready-made"] = id, name
+
+
 @st.fragment
-def start_form(id: str) -> None:
+def start_form(id: str, ready: Ready | None) -> None:
     """Knobs and values on the left; what they come to, the command and Start on the right."""
     from engine.bench import Setup
 
     found = catalog.method(id)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        ready = chosen_ready(id)
         presets: list[Preset] = ["demo", "paper", "tiny"]
         preset = st.segmented_control("Preset", presets, default="demo", required=True, key=f"sweep-preset-{id}")
         grid = varied(found, ready, f"{id}-{preset}-{ready.name if ready else ''}")
@@ -140,7 +146,7 @@ def conclude(
     try:
         layout = lay_out(params, setup, grid, seeds)
     except ValueError as error:
-        st.error(f"{str(error)[0].upper()}{str(error)[1:]}.")
+        st.error(f"{error}.")
         return
     takes = seconds(id, method, layout * seeds)
     with st.container(horizontal=True, gap="large"):
@@ -159,8 +165,7 @@ def conclude(
         except (ValueError, OSError) as error:
             st.error(f"{error}.")
             return
-        st.query_params.from_dict({"id": sweep.id})
-        st.rerun()
+        st.switch_page(PAGES / "sweep.py", query_params={"id": sweep.id})
 
 
 def duration(seconds: float) -> str:

@@ -156,6 +156,6 @@ def suggested(knob: Knob) -> tuple[Any, ...]:
         factor = 3 if knob.log and not whole else 2
         near = [middle / factor, middle, middle * factor]
     low, high = (-math.inf if knob.low is None else knob.low), (math.inf if knob.high is None else knob.high)
-    near += [knob.paper] if isinstance(knob.paper, (int, float)) else []
     rounded = {round(value) if whole else value if value == middle else float(f"{value:.1g}") for value in near}
+    rounded |= {knob.paper} if isinstance(knob.paper, (int, float)) else set()
     return tuple(sorted(value for value in rounded if low <= value <= high))
