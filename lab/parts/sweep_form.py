@@ -144,7 +144,7 @@ def conclude(
 ) -> None:  # fmt: skip
     """What the sweep comes to, the command that does the same, and Start."""
     try:
-        layout = lay_out(params, setup, grid, seeds)
+        layout = lay_out(params, grid, seeds)
     except ValueError as error:
         st.error(f"{error}.")
         return

@@ -207,7 +207,7 @@ def is_higher_better(figure: str, method: Method) -> bool:
     return not any(word in figure for word in ("loss", "error"))
 
 
-def lay_out(params: Params, setup: Setup, grid: Grid, seeds: int = 1) -> list[Params]:
+def lay_out(params: Params, grid: Grid, seeds: int = 1) -> list[Params]:
     """The params of each cell. ValueError names everything that cannot be."""
     problems = [f"{name}: no values are given; write them with commas between" for name in grid if not grid[name]]
     if not grid:
@@ -251,7 +251,7 @@ def plan_sweep(
         raise ValueError(f"figure: {id} does not show {figure!r}; choose {', '.join(figures)}")
     params = rooted(params)
     opened = set()
-    for cell in lay_out(params, setup, grid, seeds):
+    for cell in lay_out(params, grid, seeds):
         source = cell.data, getattr(cell, "size", None)  # type: ignore[attr-defined]
         if source not in opened:
             check(cell, setup)
