@@ -42,10 +42,10 @@ def _sweeps() -> None:
         done = sum(run is not None and run.state == "done" for run in sweep.runs)
         with st.container(horizontal=True, vertical_alignment="center", key=f"row-{sweep.id}"):
             st.badge(standing, color=STANDING[standing], width=104)
-            link("sweep", plan.name or card(plan.method).title, query={"id": sweep.id}, width=250)
-            st.markdown(f":gray[{plan.method}]", width=230)
-            st.markdown(" × ".join(f"{words(name)} ({len(plan.grid[name])})" for name in plan.grid), width=260)
-            st.markdown(f"{done} of {len(plan.runs)} runs", width=120)
+            link("sweep", plan.name or card(plan.method).title, query={"id": sweep.id}, width=215)
+            st.markdown(f":gray[{plan.method}]", width=225)
+            st.markdown(" × ".join(f"{words(name)} ({len(plan.grid[name])})" for name in plan.grid), width=335)
+            st.markdown(f"{done} of {len(plan.runs)} runs", width=110)
             st.markdown(f":gray[{ago(plan.created)}]", width=130)
     if pages > 1:
         st.pagination(pages, key="sweeps-page")
