@@ -17,10 +17,12 @@ pages = [
     st.Page(PAGES / "home.py", title="Home", default=True),
     st.Page(PAGES / "methods.py", title="Methods", help="The catalogue: every method, wing by wing."),
     st.Page(PAGES / "runs.py", title="Runs", help="What was trained: live, finished, side by side."),
+    st.Page(PAGES / "sweeps.py", title="Sweeps", help="One method over a grid of knobs: what is best, and where."),
     st.Page(PAGES / "checkpoint.py", title="Checkpoint", help="Look through a checkpoint of your own."),
     st.Page(PAGES / "data.py", title="Data", help="Browse what ships, check what is yours."),
     st.Page(PAGES / "method.py", title="Method", visibility="hidden"),
     st.Page(PAGES / "run.py", title="Run", visibility="hidden"),
+    st.Page(PAGES / "sweep.py", title="Sweep", visibility="hidden"),
 ]
 st.navigation(pages, position="top").run()
 warm.begin()

@@ -2,6 +2,7 @@
 
 VISIONARIUM_HOME (~/.visionarium without it):
     runs/<id>/            one folder a run; the truth
+    sweeps/<id>/          one folder a sweep: which runs belong together, and what they vary
     index.sqlite          a copy of what the lists need; may be deleted at any time
     devices/<device>/     who waits for a device and who has it
 """
@@ -38,11 +39,16 @@ def runs_folder() -> Path:
 
 
 def new_run_folder() -> Path:
-    """Make the empty folder of a new run. Its name is the time, to 15 microseconds: names sort as runs began."""
+    """Make the empty folder of a new run."""
+    return new_folder(runs_folder())
+
+
+def new_folder(parent: Path) -> Path:
+    """Make an empty folder in `parent`. Its name is the time, to 15 microseconds: names sort as they were made."""
     while True:
         now = time.time()
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
-        folder = runs_folder() / f"{stamp}-{int(now % 1 * 65536):04x}"
+        folder = parent / f"{stamp}-{int(now % 1 * 65536):04x}"
         try:
             folder.mkdir()
         except FileExistsError:

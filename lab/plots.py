@@ -47,6 +47,7 @@ def style(dark: bool) -> dict[str, Any]:
         "font": "IBM Plex Sans",
         "view": {"stroke": None},
         "legend": text | {"symbolStrokeWidth": 3},
+        "header": text,
         "axis": text | {"gridColor": ink, "gridOpacity": 0.12, "domainColor": ink, "tickColor": ink},
         "title": {"color": ink, "fontSize": 16, "fontWeight": 600, "anchor": "start"},
         "text": {"color": ink, "fontSize": 14},

@@ -12,7 +12,9 @@ from engine.folder import write_state
 from engine.showcase import slug
 from lab import cli
 from lab.runs import line
-from lab.runs.run import plan
+from lab.runs.executors import Local
+from lab.runs.run import Run, plan
+from lab.runs.sweep import find_sweep
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +49,7 @@ COMMANDS = [
     ("runs", "pause"), ("runs", "resume"), ("runs", "delete"), ("runs", "queue"), ("runs", "move"), ("runs", "hold"),
     ("runs", "release"), ("runs", "now"), ("runs", "limit"), ("look",), ("data",), ("data", "list"),
     ("data", "check"), ("receipts",), ("assets",), ("assets", "build"), ("assets", "check"), ("bench",),
+    ("sweep",), ("sweep", "list"), ("sweep", "show"), ("sweep", "stop"), ("sweep", "resume"),
 ]  # fmt: skip
 
 
@@ -246,3 +249,59 @@ def test_a_failing_run_ends_with_code_1_and_its_cause(call, tmp_path):
     assert (code, out) == (1, "")
     assert "failed after 0 steps: RuntimeError: this step was told to fail" in err
     assert str(tmp_path / "here" / "log.txt") in err
+
+
+SWEEP = ("sweep", "toy.patience", "--grid", "batch=1,2", "lr=0.1,0.2")
+
+
+def test_a_sweep_is_started_listed_shown_and_stopped(call, home, monkeypatch):
+    class Waits(Local):
+        def submit(self, folder):
+            write_state(folder, "done" if Run(folder).plan.values["batch"] == 1 else "cancelled", step=5, steps=5)
+            (folder / "metrics.jsonl").write_text('{"step": 5, "time": 0.5, "loss": 0.25}\n')
+
+    monkeypatch.setattr("lab.runs.run.LOCAL", Waits())
+    code, out, err = call(*SWEEP, "--seeds", "2", "--name", "mine", "--steps", "7")
+    id = out.strip()
+    assert (code, err) == (0, f"watch: visionarium sweep show {id} --follow\n")
+    (row,) = json.loads(call("sweep", "list", "--json")[1])
+    assert row | {"started": ""} == {
+        "id": id, "method": "toy.patience", "state": "stopped", "done": 4, "runs": 8, "grid": "batch=1,2 lr=0.1,0.2",
+        "seeds": 2, "started": "", "name": "mine",
+    }  # fmt: skip
+    assert id in call("sweep", "list")[1]
+    whole = json.loads(call("sweep", "show", "last", "--json")[1])
+    assert (whole["figure"], whole["higher"], whole["knobs"]["steps"]) == ("loss", False, 7)
+    assert [cell["loss"] for cell in whole["cells"]] == [0.25, 0.25, None, None]
+    assert [cell["best"] for cell in whole["cells"]] == [True, False, False, False]
+    assert whole["cells"][1]["runs"] == [run.id for run in find_sweep(id).runs[1::4]]
+    shown = call("sweep", "show", id)[1]
+    assert "stopped: 4 of 8 runs done; lower loss is better" in shown
+    assert "0.25 ± 0 best" in shown
+    assert call("sweep", "show", id, "--follow")[0] == 4
+    assert call("sweep", "stop", id)[:2] == (0, f"{id} stopped; go on: visionarium sweep resume {id}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("sweep",), "METHOD"),
+        (("sweep", "toy.patienc"), "did you mean toy.patience"),
+        (("sweep", "toy.patience"), "no knob is varied"),
+        (("sweep", "toy.patience", "--grid", "lr"), "write knob=value,value"),
+        (("sweep", "toy.patience", "--grid", "lr=99"), "lr: 99.0 is out of range"),
+        ((*SWEEP, "--seeds", "0"), "seeds: 0 cannot be"),
+        ((*SWEEP, "--figure", "fame"), "choose loss, first"),
+        ((*SWEEP, "--data", "garmets"), "use garments"),
+        ((*SWEEP, "--stepz", "3"), "--stepz"),
+        (("sweep", "show", "last"), "there is no sweep yet"),
+        (("sweep", "stop", "../.."), "is no sweep's id"),
+        (("sweep", "resume", "20261122-171233-4f2a"), "there is no sweep 20261122-171233-4f2a"),
+    ],
+)
+def test_a_sweep_that_cannot_be_gets_a_sentence_and_leaves_nothing(call, home, words, sentence):
+    code, out, err = call(*words)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert "Traceback" not in err
+    assert list((home / "runs").glob("*")) == []
