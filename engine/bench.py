@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, Literal, Protocol, TypeVar
@@ -95,6 +95,11 @@ class Bench:
                 dataset = memory(dataset).place(self.device)
             self._sets[key] = dataset
         return self._sets[key]
+
+    @property
+    def opened(self) -> Mapping[tuple[str, str, int | None], Dataset]:
+        """The sets that were opened so far, by (spec, split, size)."""
+        return self._sets
 
     def facts(self, params: Params) -> Facts:
         """What the model must know of the data that `params.data` (and `params.size`, if there is one) name."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.folder import Plan, State, free_reserve, granted, keep_reserve, wishes, write_state
 from engine.lock import RUN, Lock
+from engine.provenance import Provenance
 from engine.record import Record, checkpoints, rows
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     before = rows(folder)
     seconds = next((row["time"] for row in reversed(before) if resume and row["step"] <= resume.step), 0.0)
     record = Record(folder, resume=resume.step if resume else None, seconds=seconds)
+    provenance = Provenance(folder, plan, bench, resume.step if resume else None)
     write_state(folder, "running", step=bench.done, steps=method.steps(params), device=str(bench.device))
 
     def save() -> None:
@@ -78,6 +80,7 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     with caught_signals() as signals:
         for report in drive(method, model, params, bench):
             record.write(bench.done, report, media=bench.due)
+            provenance.note()
             if watch:
                 watch(bench.done, report)
             now, asked = time.monotonic(), wishes(folder)
