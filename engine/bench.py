@@ -31,6 +31,7 @@ class Setup(Params):
     compile: bool = knob(False, "compile the networks (minutes at the start, faster steps after)", fold=True)
     looks: int = knob(16, "evaluations over each loop", 1, 1000, tiny=2, fold=True)
     workers: int = knob(2, "processes that read images when the set does not fit into memory", 0, 64, fold=True)
+    keep_best: str = knob("", "reported number whose best checkpoint is kept, as accuracy or loss:min", fold=True)
 
 
 class Stateful(Protocol):

@@ -101,7 +101,8 @@ def checkout(root: Path) -> dict[str, Any]:
     """{"commit", "dirty"} of the git checkout whose top is `root`; {} where there is none, or no git."""
     if not (root / ".git").exists():
         return {}
-    command = ["git", "--no-optional-locks", "-C", root, "status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    status = ("status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    command = ["git", "--no-optional-locks", "-C", str(root), *status]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.SubprocessError):  # no git here, not our checkout, or too slow a disk

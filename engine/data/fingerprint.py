@@ -53,7 +53,7 @@ def _pieces(rows: Batch) -> Iterator[bytes]:
         tensors = [] if value is None else [value] if isinstance(value, Tensor) else value
         for tensor in tensors:
             yield repr((field.name, tuple(tensor.shape), str(tensor.dtype))).encode()
-            yield tensor.detach().cpu().contiguous().numpy().data
+            yield tensor.detach().cpu().contiguous().numpy().tobytes()
 
 
 def files(path: Path) -> dict[str, str]:
