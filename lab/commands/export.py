@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
     command.add_argument("target", metavar="RUN", help="an id, a run's folder, or last")
     command.add_argument(
         "--format", choices=list(SUFFIXES), required=True,
-        help="script, notebook: code that trains it anew without the lab; run: all of it, for `visionarium runs import`",
+        help="script, notebook: code that trains it anew without the lab; run: all, for `visionarium runs import`",
     )  # fmt: skip
     command.add_argument("--out", type=Path, metavar="FILE", help="where to write (the run's id, here)")
     command.add_argument("--without-checkpoints", action="store_true", help="only with --format run: much smaller")

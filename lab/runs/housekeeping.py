@@ -136,9 +136,9 @@ def thin(run: Run, last: int = 1, best: Figure | None = None) -> list[Path]:
     sound = [(step, path) for step, path in run.checkpoints() if _opens(path)]
     if not sound:
         return []
-    kept = {step for step, _ in sound[-last:]} | (
-        {best_step(run, best, [step for step, _ in sound])} if best else set()
-    )
+    kept = {step for step, _ in sound[-last:]}
+    if best:
+        kept.add(best_step(run, best, [step for step, _ in sound]))
     gone = [path for step, path in sound if step not in kept]
     for path in gone:
         path.unlink()

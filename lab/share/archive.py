@@ -21,7 +21,7 @@ from lab.runs import Run
 FORMAT = "visionarium-run-1"
 MANIFEST = "manifest.json"
 MEMBER = re.compile(
-    r"[a-z][a-z0-9_-]{0,63}\.(json|jsonl|txt)|[a-z][a-z0-9_-]{0,63}/(\d{1,12}|[a-z][a-z0-9_-]{0,63})\.(safetensors|json|jsonl)"
+    r"[a-z][a-z0-9_-]{0,63}\.(json|jsonl|txt)|(?!control/)[a-z][a-z0-9_-]{0,63}/(\d{1,12}|[a-z][a-z0-9_-]{0,63})\.(safetensors|json|jsonl)"
 )
 """The relative paths that a run's file may hold: nothing absolute, nothing upwards, nothing hidden, no third level."""
 CHUNK = 1 << 20

@@ -144,7 +144,8 @@ def check(folder: Path) -> None:
     _must(plan.created, lambda created: _number(created) and 0 <= created < 1e11, "time")
     for part in (plan.values, plan.setup):
         _must(part, lambda part: isinstance(part, dict), "knobs")
-    _must(str(plan.setup.get("device", "auto")), DEVICE.fullmatch, "device")  # the waiting line is named by it
+    # Its waiting line is a folder of this name.
+    _must(str(plan.setup.get("device", "auto")), lambda name: bool(DEVICE.fullmatch(name)), "device")
     told = _json(folder / "state.json")
     for name in ("step", "steps", "peak_mb", "pid"):
         _must(told.get(name), lambda value: value is None or (type(value) is int and 0 <= value < 1 << 63), name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
@@ -15,6 +16,9 @@ from engine.catalog import card, method
 from engine.params import Params
 from engine.provenance import read_provenance
 from lab.runs import Run
+
+COMMIT = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{28}\b")
+"""A whole commit, and the part of it that people read."""
 
 
 class Cell(NamedTuple):
@@ -154,7 +158,7 @@ def facts(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield _line(topic), _line(value)
     yield "seed", _line(known.get("seeds", {}).get("seed"))
     for change in told.get("changes") or []:
-        was, now = _line(change.get("was")), _line(change.get("now"))
+        was, now = (COMMIT.sub(r"\1", _line(change.get(key))) for key in ("was", "now"))
         yield f"changed on resume at step {_line(change.get('step'))}", f"{_line(change.get('what'))}: {was} → {now}"
 
 
