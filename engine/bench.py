@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, Literal, Protocol, TypeVar
@@ -32,6 +32,7 @@ class Setup(Params):
     compile: bool = knob(False, "compile the networks (minutes at the start, faster steps after)", fold=True)
     looks: int = knob(16, "evaluations over each loop", 1, 1000, tiny=2, fold=True)
     workers: int = knob(2, "processes that read images when the set does not fit into memory", 0, 64, fold=True)
+    keep_best: str = knob("", "reported number whose best checkpoint is kept, as accuracy or loss:min", fold=True)
 
 
 class Stateful(Protocol):
@@ -95,6 +96,11 @@ class Bench:
                 dataset = memory(dataset).place(self.device)
             self._sets[key] = dataset
         return self._sets[key]
+
+    @property
+    def opened(self) -> Mapping[tuple[str, str, int | None], Dataset]:
+        """The sets that were opened so far, by (spec, split, size)."""
+        return self._sets
 
     def facts(self, params: Params) -> Facts:
         """What the model must know of the data that `params.data` (and `params.size`, if there is one) name."""

@@ -14,8 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.best import Best, Figure
 from engine.folder import Plan, State, free_reserve, granted, keep_reserve, wishes, write_state
 from engine.lock import RUN, Lock
+from engine.provenance import Provenance
 from engine.record import Record, checkpoints, rows
 
 if TYPE_CHECKING:
@@ -55,22 +57,26 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     from engine.bench import Bench, Setup
     from engine.catalog import method as find
     from engine.checkpoint import Checkpoint
-    from engine.method import drive
+    from engine.method import Curves, drive
 
     method = find(plan.method)
     params = method.params.make(plan.values)
     resume = newest_checkpoint(folder)
     bench = Bench(Setup.make(plan.setup), resume)
+    best = Best(folder, Figure.read(bench.setup.keep_best)) if bench.setup.keep_best else None
+    if best:
+        best.figure.check(name for shown in method.exhibits if isinstance(shown, Curves) for name in shown.names)
     facts = bench.facts(params)
     model = method.build(params, facts)
     before = rows(folder)
     seconds = next((row["time"] for row in reversed(before) if resume and row["step"] <= resume.step), 0.0)
     record = Record(folder, resume=resume.step if resume else None, seconds=seconds)
+    provenance = Provenance(folder, plan, bench, resume.step if resume else None)
     write_state(folder, "running", step=bench.done, steps=method.steps(params), device=str(bench.device))
 
-    def save() -> None:
+    def save() -> Path:
         values = dict(plan.values)
-        record.save(Checkpoint(plan.method, values, facts, bench.done, model.state_dict(), bench.state()))
+        return record.save(Checkpoint(plan.method, values, facts, bench.done, model.state_dict(), bench.state()))
 
     ended: State = "done"
     cause = None
@@ -78,9 +84,13 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     with caught_signals() as signals:
         for report in drive(method, model, params, bench):
             record.write(bench.done, report, media=bench.due)
+            provenance.note()
             if watch:
                 watch(bench.done, report)
             now, asked = time.monotonic(), wishes(folder)
+            if best and bench.due and best.improves(report):
+                best.keep(save())
+                saved = now
             if "sample" in asked and granted(folder, "sample"):
                 bench.look()
             if "cancel" in asked or "pause" in asked or signals:

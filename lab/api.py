@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -19,6 +19,7 @@ from lab.figures import draw, jpeg, portable, raster
 from lab.pictures import stack
 from lab.redraw import script
 from lab.runs import find
+from lab.share.archive import must_rest, stream
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,8 +89,21 @@ def figure(request: Request) -> Response:
     return Response(jpeg(stack(drawn, dark)), media_type="image/jpeg", headers={"Cache-Control": "max-age=86400"})
 
 
+def archive(request: Request) -> Response:
+    """GET: the whole run as one file, made while it is sent. ?checkpoints=0 leaves those out."""
+    try:
+        run = find(request.path_params["id"])
+        must_rest(run)
+    except ValueError as error:
+        return JSONResponse({"error": str(error)}, 404)
+    headers = {"Content-Disposition": f'attachment; filename="{run.id}.zip"', "Cache-Control": "no-store"}
+    pieces = stream(run, request.query_params.get("checkpoints") != "0")
+    return StreamingResponse(pieces, media_type="application/zip", headers=headers)
+
+
 ROUTES: list[BaseRoute] = [
     Route("/api/lens", lens, methods=["POST"]),
     Route("/api/runs/{id}/figures/{place:int}/{step:int}", figure),
+    Route("/api/runs/{id}/archive", archive),
     Mount("/api/fonts", app=StaticFiles(directory=ROOT / "fonts")),
 ]

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from lab.commands import app, assets, bench, data, look, methods, receipts, runs, sweep, train
+from lab.commands import app, assets, bench, data, export, look, methods, receipts, runs, sweep, train
 
-COMMANDS = (app, methods, train, runs, sweep, look, data, receipts, assets, bench)
+COMMANDS = (app, methods, train, runs, sweep, look, export, data, receipts, assets, bench)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from engine.folder import State
 from lab.parts.compare import compare
+from lab.parts.housekeeping import housekeeping, warn_of_dependents
 from lab.parts.links import link
 from lab.parts.progress import COLOURS, ago
 from lab.parts.queue import show_queue, title_of
@@ -23,6 +24,7 @@ def confirm(chosen: list[Run]) -> None:
     """Ask before anything is thrown away."""
     for run in chosen:
         st.markdown(f"{title_of(run)} :gray[{run.id}, {ago(run.plan.created)}]")
+    warn_of_dependents(chosen)
     st.markdown("Their curves, pictures and checkpoints are gone for good.")
     if st.button("Delete", type="primary", key="delete-now"):
         for run in chosen:
@@ -103,6 +105,8 @@ def act(verbs: Iterable[Callable[[], None]]) -> None:
 
 some_live = any(run.state in LIVE for run in all_runs())
 st.fragment(table, run_every=1.5 if some_live else None)(some_live)
+
+housekeeping()
 
 pair = [id for id in st.query_params.get("compare", "").split(",") if id]
 if len(pair) == 2:

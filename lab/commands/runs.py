@@ -1,4 +1,4 @@
-"""visionarium runs list | show | queue | move | hold | release | now | limit | cancel | pause | resume | delete"""
+"""visionarium runs VERB: see, order, end, continue, tidy and bring in runs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lab.commands import housekeeping
 from lab.commands.output import show, text
 from lab.home import ID
 from lab.runs import Run, all_runs, find
+from lab.runs.housekeeping import check_dependents
 from lab.runs.line import LINES
 from lab.runs.queue import WHERE, queue, set_limit
 from lab.runs.run import resume
@@ -55,9 +57,11 @@ def add(commands: Any) -> None:
         one.add_argument("targets", metavar="RUN", nargs="+", help="an id, a run's folder, or last")
         if verb == "delete":
             one.add_argument("--yes", action="store_true", help="do not ask")
+            one.add_argument("--needed", action="store_true", help="even what another run or a sweep needs")
         if verb == "now":
             one.add_argument("--beside", action="store_true", help="at once, beside what runs: both share the device")
         one.set_defaults(run=act, verb=verb)
+    housekeeping.add(verbs)
 
 
 def run_of(target: str) -> Run:
@@ -158,6 +162,8 @@ def act(given: argparse.Namespace) -> int:
     runs = [run_of(target) for target in given.targets]
     if given.verb == "resume":
         resume(*runs)
+    if given.verb == "delete" and not given.needed:
+        check_dependents(run.id for run in runs)
     for run in runs:
         if given.verb == "delete" and not given.yes and sys.stdin.isatty():
             answer = input(f"delete run {run.id} ({run.plan.method}, {run.told.get('step', 0)} steps)? [y/N] ")

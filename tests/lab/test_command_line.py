@@ -47,7 +47,8 @@ def done():
 COMMANDS = [
     (), ("app",), ("methods",), ("train",), ("runs",), ("runs", "list"), ("runs", "show"), ("runs", "cancel"),
     ("runs", "pause"), ("runs", "resume"), ("runs", "delete"), ("runs", "queue"), ("runs", "move"), ("runs", "hold"),
-    ("runs", "release"), ("runs", "now"), ("runs", "limit"), ("look",), ("data",), ("data", "list"),
+    ("runs", "release"), ("runs", "now"), ("runs", "limit"), ("runs", "disk"), ("runs", "thin"), ("runs", "import"),
+    ("export",), ("look",), ("data",), ("data", "list"),
     ("data", "check"), ("receipts",), ("assets",), ("assets", "build"), ("assets", "check"), ("bench",),
     ("sweep",), ("sweep", "list"), ("sweep", "show"), ("sweep", "stop"), ("sweep", "resume"),
 ]  # fmt: skip
@@ -84,6 +85,9 @@ def test_help_lists_and_states_load_nothing_heavy(home):
         (("runs", "move", "last", "sideways"), "invalid choice: 'sideways' (choose from"),
         (("runs", "limit", "cpu", "many"), "'many' is no number of runs; give a number, or none"),
         (("runs", "limit", "cpu", "0"), "0 runs of one visitor at once cannot be"),
+        (("runs", "import", "no.zip"), "there is no file no.zip"),
+        (("runs", "thin", "last"), "there is no run yet"),
+        (("export", "last", "--format", "onnx"), "invalid choice: 'onnx'"),
         (("look", "toy.patience", "blend-in", "--out", "x.png"), "visionarium assets build toy.patience"),
         (("look", "nothing", "blend-in", "--out", "x.png"), "is no run, no checkpoint file and no method"),
         (("receipts", "--seeds", "0"), "allowed is 1 to 100"),
@@ -196,6 +200,38 @@ def test_the_queue_is_shown_and_changed(call, three):
 
 def test_an_empty_queue_is_said(call):
     assert call("runs", "queue")[:2] == (0, "no run waits\n")
+
+
+def test_what_runs_take_is_told_to_people_and_programs(call, done):
+    (row,) = json.loads(call("runs", "disk", "--json")[1])
+    assert row["id"] == done.id
+    assert row["total"] == row["checkpoints"] + row["media"] + row["log"] + row["rest"] > 0
+    assert call("runs", "disk")[1].splitlines()[-1].startswith("all 1")
+
+
+def test_a_run_that_somebody_needs_is_deleted_only_when_that_is_said(call, done, home):
+    (home / "sweeps" / "lr").mkdir(parents=True)
+    (home / "sweeps" / "lr" / "sweep.json").write_text(json.dumps({"runs": [done.id]}))
+    code, _, err = call("runs", "delete", done.id, "--yes")
+    assert code == 2
+    assert f"run {done.id} is needed: sweep lr holds it. Delete it all the same with --needed" in err
+    assert call("runs", "delete", done.id, "--yes", "--needed")[0] == 0
+    assert not done.folder.exists()
+
+
+def test_a_run_is_exported_in_each_form_and_imported(call, done, tmp_path):
+    for form, ending in (("script", "py"), ("notebook", "ipynb"), ("run", "zip")):
+        out = tmp_path / f"run.{ending}"
+        assert call("export", done.id, "--format", form, "--out", str(out))[0] == 0
+        assert out.stat().st_size
+    compile((tmp_path / "run.py").read_text(), "run.py", "exec")
+    code, _, err = call("runs", "import", str(tmp_path / "run.zip"))
+    assert (code, "is here already" in err) == (2, True)
+    code, out, _ = call("runs", "import", str(tmp_path / "run.zip"), "--as-copy")
+    assert code == 0
+    assert "done, toy.patience" in out
+    code, _, err = call("export", done.id, "--format", "script", "--without-checkpoints")
+    assert (code, "goes with --format run" in err) == (2, True)
 
 
 def test_sources_are_listed_and_checked(call, tmp_path):

@@ -1,5 +1,6 @@
 """Every page opens, shows what it promises, and says in words what it cannot show. No browser."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -131,7 +132,34 @@ def test_a_finished_run_shows_curves_settings_and_log(finished):
     assert finished.id in text(app)
     app = opened("run", id=finished.id, part="Settings")
     assert "--preset" in app.code[0].value or "--steps" in app.code[0].value
+    assert {"code", "seed", "packages"} <= set(app.table[0].value.index)
+    assert [button.proto.label for button in app.get("download_button")] == ["Script", "Notebook"]
+    assert app.get("link_button")[0].proto.url == f"/api/runs/{finished.id}/archive"
     opened("run", id=finished.id, part="Log")
+
+
+def test_what_changed_at_a_resume_is_shown(finished):
+    told = json.loads((finished.folder / "provenance.json").read_text())
+    changes = [{"step": 2, "what": "packages torch", "was": "[1.0](x)", "now": "2.0"}]
+    (finished.folder / "provenance.json").write_text(json.dumps(told | {"changes": changes}))
+    (said,) = opened("run", id=finished.id, part="Settings").warning
+    assert "at step 2, packages torch\\: \\[1.0\\]\\(x\\) → 2.0" in said.value
+
+
+def test_a_run_of_an_earlier_version_without_provenance_says_so(finished):
+    (finished.folder / "provenance.json").unlink()
+    assert "this run kept none" in opened("run", id=finished.id, part="Settings").table[0].value.to_string()
+
+
+def test_housekeeping_tells_what_runs_take_and_asks_before_it_deletes(finished):
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    app.session_state["housekeeping"] = True
+    app.switch_page(f"{PAGES}runs.py").run()
+    assert not app.exception
+    assert "1 run takes" in text(app)
+    app.button(key=f"delete-{finished.id}").click().run()
+    assert "gone for good" in text(app)
+    assert finished.folder.exists()
 
 
 def test_a_finished_run_is_looked_through(finished):

@@ -1,5 +1,6 @@
 """The server's guard and routes, asked without a browser."""
 
+import io
 import json
 
 import pytest
@@ -15,6 +16,7 @@ from engine.showcase import folder
 from lab import api, warm
 from lab.guard import HOSTS, TOKEN, Guard
 from lab.runs.run import plan
+from lab.share.bring import bring
 
 SERVER = Starlette(routes=api.ROUTES, middleware=[Middleware(Guard)])
 ID = "fewshot.prototypical"
@@ -159,3 +161,22 @@ def test_exhibits_are_known_before_torch_where_a_demo_ships(monkeypatch):
     shipped = (folder(ID) / "training" / "exhibits.json").exists()
     known = [(type(exhibit), exhibit.names) for exhibit in warm.exhibits(ID)]
     assert known == ([(type(exhibit), exhibit.names) for exhibit in method(ID).exhibits] if shipped else [])
+
+
+def test_a_run_is_sent_as_one_file_that_comes_back(finished, tmp_path, monkeypatch):
+    status, headers, body = ask(f"/api/runs/{finished.id}/archive")
+    assert status == 200
+    assert headers["content-disposition"] == f'attachment; filename="{finished.id}.zip"'
+    monkeypatch.setenv("VISIONARIUM_HOME", str(tmp_path / "elsewhere"))
+    assert bring(io.BytesIO(body)).checkpoints()
+    monkeypatch.setenv("VISIONARIUM_HOME", str(tmp_path))
+    _, _, body = ask(f"/api/runs/{finished.id}/archive?checkpoints=0")
+    assert not bring(io.BytesIO(body), as_copy=True).checkpoints()
+
+
+def test_what_is_no_run_at_rest_is_not_sent(finished, monkeypatch):
+    assert ask("/api/runs/20200101-000000-abcd/archive")[0] == 404
+    monkeypatch.setattr("lab.runs.run.Run.state", "running")
+    status, _, body = ask(f"/api/runs/{finished.id}/archive")
+    assert status == 404
+    assert "pause it" in json.loads(body)["error"]
