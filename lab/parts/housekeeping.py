@@ -41,8 +41,8 @@ def largest() -> None:
     for run, used in uses[:SHOWN]:
         with st.container(horizontal=True, wrap=False, vertical_alignment="center", key=f"row-use-{run.id}"):
             link("run", run.plan.name or card(run.plan.method).title, query={"id": run.id}, width=240)
-            st.markdown(f"{mb(used.total)}", width=90)
-            st.markdown(f":gray[{words(used)}]", width="stretch")
+            st.markdown(f":gray[{run.id}]", width="stretch")
+            st.markdown(mb(used.total), width=120, help=words(used) or None)
             lives, kept = run.live, len(run.checkpoints())
             why = "It lives." if lives else "It has one checkpoint." if kept < 2 else ""
             if st.button("Keep the last", key=f"thin-{run.id}", disabled=bool(why), help=why or thinned(run, kept)):

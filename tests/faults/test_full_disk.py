@@ -9,8 +9,11 @@ from patience_runs import computes, ends, until
 from engine import catalog
 from engine.bench import Setup
 from engine.folder import plan_run
+from engine.run import run as carry_out
 from lab.runs import Run
-from lab.runs.run import LOCAL
+from lab.runs.run import LOCAL, plan
+from lab.share.archive import export
+from lab.share.bring import bring
 
 pytestmark = pytest.mark.faults
 
@@ -53,3 +56,15 @@ def test_a_disk_that_fills_up_fails_the_run_with_a_sentence_and_loses_nothing(ho
     LOCAL.submit(folder)
     assert ends(run) == "done"
     assert [row["step"] for row in run.series()] == list(range(1, 401))
+
+
+def test_an_export_that_does_not_fit_leaves_nothing_under_its_name(home, small_disk):
+    run = plan("toy.patience", catalog.method("toy.patience").params.make({}), Setup(device="cpu"))
+    assert carry_out(run.folder) == "done"
+    (run.folder / "log.txt").write_bytes(bytes(3 << 20))
+    with pytest.raises(OSError, match="No space left"):
+        export(run, small_disk / "run.zip")
+    assert list(small_disk.iterdir()) == []
+    (run.folder / "log.txt").unlink()
+    export(run, small_disk / "run.zip")
+    assert bring(small_disk / "run.zip", as_copy=True).state == "done"
