@@ -117,9 +117,10 @@ def move_run(given: argparse.Namespace) -> int:
 
 def place(run: Run) -> str:
     """Where a run stands, in words."""
+    state = run.state
     waiting = next((one for one in queue() if one.folder == run.folder), None)
-    if waiting is None:
-        return run.state
+    if waiting is None or state != "queued":
+        return state
     return f"is number {waiting.position} in the line of {waiting.line}" if waiting.position else "is held"
 
 
