@@ -93,7 +93,7 @@ def figure(request: Request) -> Response:
 def cells(request: Request) -> Response:
     """GET: the tiles of a run's exhibit at a step as one picture, an image a row; "X-Rows" tells how many.
 
-    cell: the width of a tile. row: this one alone. column: only the pictures of the name of this number.
+    cell: the width of a tile. row: this one alone.
     """
     asked = request.query_params
     try:
@@ -102,9 +102,6 @@ def cells(request: Request) -> Response:
         exhibit = warm.exhibits(run.plan.method)[request.path_params["place"]]
         cell, values = min(max(int(asked.get("cell", 160)), 16), LARGEST), read_values(path)[0]
         columns, _ = DRAWN[type(exhibit)](exhibit.names, values, cell)
-        if "column" in asked:
-            name = list(columns)[int(asked["column"])]
-            columns = {name: columns[name]}
         if "row" in asked:
             columns = {name: [tiles[int(asked["row"])]] for name, tiles in columns.items()}
     except (ValueError, KeyError, IndexError, OSError) as error:

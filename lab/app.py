@@ -21,6 +21,7 @@ pages = [
     st.Page(PAGES / "data.py", title="Data", help="Browse what ships, check what is yours."),
     st.Page(PAGES / "method.py", title="Method", visibility="hidden"),
     st.Page(PAGES / "run.py", title="Run", visibility="hidden"),
+    st.Page(PAGES / "compare.py", title="Compare", visibility="hidden"),
 ]
 st.navigation(pages, position="top").run()
 warm.begin()

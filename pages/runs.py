@@ -1,12 +1,12 @@
-"""All runs: how they stand, what to do with them, two of them side by side."""
+"""All runs: how they stand, and what to do with them."""
 
 import streamlit as st
 
 from engine.catalog import card
-from lab.parts.compare import compare
-from lab.parts.links import link
+from lab.parts.links import PAGES, link
 from lab.parts.progress import COLOURS, ago
-from lab.runs import Run, all_runs, find
+from lab.runs import Run, all_runs
+from lab.runs.compare import CHOSEN, FEWEST
 from lab.runs.state import LIVE
 
 SHOWN = 15
@@ -73,9 +73,9 @@ def table(was_live: bool) -> None:
             act(run.resume for run in chosen if run.state in ("paused", "cancelled", "failed", "lost"))
         if st.button("Delete", disabled=not ended or len(ended) < len(chosen)):
             confirm(ended)
-        if st.button("Compare", disabled=len(chosen) != 2, help="Choose two runs."):
-            st.query_params["compare"] = ",".join(run.id for run in chosen)
-            st.rerun()
+        few = FEWEST <= len(chosen) <= CHOSEN
+        if st.button("Compare", disabled=not few, help=f"Choose {FEWEST} to {CHOSEN} runs."):
+            st.switch_page(PAGES / "compare.py", query_params={"runs": ",".join(run.id for run in chosen)})
 
 
 def act(verbs) -> None:
@@ -89,10 +89,3 @@ def act(verbs) -> None:
 
 some_live = any(run.state in LIVE for run in all_runs())
 st.fragment(table, run_every=1.5 if some_live else None)(some_live)
-
-pair = [id for id in st.query_params.get("compare", "").split(",") if id]
-if len(pair) == 2:
-    try:
-        compare(*(find(id) for id in pair))
-    except ValueError as error:
-        st.error(f"{error}.")

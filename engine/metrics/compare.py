@@ -94,12 +94,12 @@ def verdict(pairs: Pairs, first: str = "A", second: str = "B") -> str:
     if more == fewer:
         end = "neither is ahead."
     elif p < SURE:
-        end = f"so uneven a split would be rare by luck alone: {better} is better on such pictures."
+        end = f"so uneven a split is rare where both are equally good; {better} is better on such pictures."
     else:
         end = f"that can well be luck; more test pictures would show whether {better} is better."
     return (
         f"{better} is right on {more:,} pictures that {worse} misses, {worse} on {fewer:,} that {better} misses: "
-        f"{chance}, {end} Of {pairs.count:,} pictures {first} has {pairs.accuracies[0]:.1%} right and {second} "
+        f"{chance}: {end} Of {pairs.count:,} pictures {first} has {pairs.accuracies[0]:.1%} right and {second} "
         f"{pairs.accuracies[1]:.1%}: a difference of {100 * pairs.gain:+.1f} points "
         f"(95 % interval {100 * low:+.1f} to {100 * high:+.1f})."
     )
