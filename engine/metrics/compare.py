@@ -1,4 +1,4 @@
-"""Is one model really better than another on the same pictures? Paired answers, McNemar's test, a bootstrapped interval.
+"""Is one model better than another on the same pictures? Paired answers, McNemar's test, a bootstrapped interval.
 
 Only the pictures on which exactly one of the two is right can tell them apart. NumPy alone.
 """
@@ -90,16 +90,16 @@ def verdict(pairs: Pairs, first: str = "A", second: str = "B") -> str:
         return f"{first} and {second} are right on the same {pairs.both:,} of {pairs.count:,} pictures: nothing tells "\
                "them apart."  # fmt: skip
     p, (low, high) = mcnemar(pairs.only_a, pairs.only_b), gain_interval(pairs)
-    chance = "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".", 1) if p < 0.1 else f"p = {p:.2f}"
+    chance = "p < .001" if p < 0.001 else f"p = {p:.{3 if p < 0.1 else 2}f}".replace(" 0.", " .")
     if more == fewer:
         end = "neither is ahead."
     elif p < SURE:
-        end = f"so uneven a split is rare where both are equally good; {better} is better on such pictures."
+        end = f"so uneven a split is rare where both are equally good: {better} is better on such pictures."
     else:
-        end = f"that can well be luck; more test pictures would show whether {better} is better."
+        end = f"that can well be luck: more test pictures would show whether {better} is better."
     return (
-        f"{better} is right on {more:,} pictures that {worse} misses, {worse} on {fewer:,} that {better} misses: "
-        f"{chance}: {end} Of {pairs.count:,} pictures {first} has {pairs.accuracies[0]:.1%} right and {second} "
+        f"{better} is right on {more:,} pictures that {worse} misses, {worse} on {fewer:,} that {better} misses "
+        f"(McNemar's test: {chance}); {end} Of {pairs.count:,} pictures {first} has {pairs.accuracies[0]:.1%} right and {second} "
         f"{pairs.accuracies[1]:.1%}: a difference of {100 * pairs.gain:+.1f} points "
         f"(95 % interval {100 * low:+.1f} to {100 * high:+.1f})."
     )

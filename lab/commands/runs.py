@@ -1,4 +1,4 @@
-"""visionarium runs list | show | cancel | pause | resume | delete"""
+"""visionarium runs list | show | compare | cancel | pause | resume | delete"""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lab.commands.compare import compare
 from lab.commands.output import show, text
 from lab.home import ID
 from lab.runs import Run, all_runs, find
@@ -31,6 +32,11 @@ def add(commands: Any) -> None:
     one.add_argument("target", metavar="RUN", help="an id, a run's folder, or last")
     one.add_argument("--json", action="store_true")
     one.set_defaults(run=show_run)
+    one = verbs.add_parser("compare", help="runs side by side: knobs that differ, where each number came to")
+    one.add_argument("targets", metavar="RUN", nargs="+", help="two or more: an id, a run's folder, or last")
+    one.add_argument("--json", action="store_true")
+    one.add_argument("--test", action="store_true", help="ask two that classify about the same test pictures")
+    one.set_defaults(run=lambda given: compare(given, [run_of(target) for target in given.targets]))
     for verb, meaning in VERBS.items():
         one = verbs.add_parser(verb, help=meaning)
         one.add_argument("targets", metavar="RUN", nargs="+", help="an id, a run's folder, or last")

@@ -37,9 +37,8 @@ export default function (component) {
     return file
   }
   const address = (i, at = state.at, row = null) => {
-    const step = frames[at]?.[1][i]
-    if (step === null || step === undefined || !runs[i].address) return null
-    return `${runs[i].address}${step}${row === null ? "" : `?cell=${LARGE}&row=${row}`}`
+    if (!frames[at]) return null
+    return `${runs[i].address}${frames[at][1][i]}${row === null ? "" : `?cell=${LARGE}&row=${row}`}`
   }
 
   // Painting: the shown part of one row, each tile under the same window
@@ -57,24 +56,22 @@ export default function (component) {
     const { k, x, y } = state.view
     pen.imageSmoothingEnabled = cell < tile.w / k
     pen.imageSmoothingQuality = "high"
-    pen.save()
-    pen.beginPath()
-    pen.rect(from * wide, 0, (to - from) * wide, tall)
-    pen.clip()
     chosen.forEach((c, i) => {
       const sx = (c + (x - 0.5 / k)) * tile.w, sy = (row + (y - 0.5 / k)) * tile.h
-      pen.drawImage(file.bitmap, sx, sy, tile.w / k, tile.h / k, i * cell + (i ? 1 : 0), 0, cell - (i ? 1 : 0), tall)
+      pen.save()
+      pen.beginPath()
+      pen.rect((i + from) * cell + (i ? 1 : 0), 0, (to - from) * cell - (i ? 1 : 0), tall)
+      pen.clip()
+      pen.drawImage(file.bitmap, sx, sy, tile.w / k, tile.h / k, i * cell, 0, cell, tall)
+      pen.restore()
     })
-    pen.restore()
   }
   const small = (i) => {
-    const file = address(i) && load(address(i))
+    const file = load(address(i))
     cells.querySelectorAll(`canvas[data-run="${i}"]`).forEach((canvas) => paint(canvas, file, Number(canvas.dataset.row)))
   }
   const sharp = (i, draw) => {  // the small tiles at once, the large ones when they are there
-    const near = address(i), fine = address(i, state.at, state.row)
-    if (!near) return draw(null, 0)
-    const file = load(fine), at = state.at, row = state.row
+    const near = address(i), file = load(address(i, state.at, state.row)), at = state.at, row = state.row
     if (file.bitmap) return draw(file, 0)
     draw(load(near), row)
     file.ready.then(() => { if (file.bitmap && state.at === at && state.row === row) enlarge() })
@@ -89,7 +86,8 @@ export default function (component) {
       sharp(Number(right.value), (file, row) => paint(swiped, file, row, Math.max(middle, 1e-6), 1))
       const pen = swiped.getContext("2d")
       pen.fillStyle = "white"
-      pen.fillRect(middle * swiped.width - 1, 0, 2, swiped.height)
+      const count = shown().length
+      for (let i = 0; i < count; i++) pen.fillRect(((i + middle) * swiped.width) / count - 1, 0, 2, swiped.height)
       return
     }
     large.querySelectorAll("canvas").forEach((canvas, i) => sharp(i, (file, row) => paint(canvas, file, row)))
@@ -102,12 +100,7 @@ export default function (component) {
     slider.value = far.value = state.at
     root.querySelectorAll("output").forEach((output) => { output.textContent = frames[state.at][0].toLocaleString("en") })
     runs.forEach((_, i) => {
-      const step = frames[state.at][1][i], wished = state.at
-      root.querySelectorAll(`small[data-run="${i}"]`).forEach((label) => {
-        label.textContent = step === null ? "nothing stored" : `step ${step.toLocaleString("en")}`
-      })
-      if (!address(i)) return
-      const file = load(address(i))
+      const wished = state.at, file = load(address(i))
       file.ready.then(() => {
         if (file.rows > state.rows) build(file.rows)
         if (state.at === wished) small(i)
@@ -115,7 +108,13 @@ export default function (component) {
       if (file.bitmap) small(i)
       for (const near of [state.at - 1, state.at + 1]) if (address(i, near)) load(address(i, near))
     })
+    say()
     enlarge()
+  }
+  const say = () => {
+    root.querySelectorAll("small").forEach((label) => {
+      label.textContent = `step ${frames[state.at][1][label.dataset.run].toLocaleString("en")}`
+    })
   }
 
   // The grid
@@ -137,13 +136,11 @@ export default function (component) {
     }
     large.replaceChildren(...runs.map((run, i) => {
       const figure = document.createElement("figure")
+      figure.style.flexBasis = `${Math.min(15 * shown().length, 28)}rem`
       figure.append(headed("figcaption", "", run, i), hold(document.createElement("canvas"), () => {}))
       return figure
     }))
-    root.querySelectorAll("small").forEach((label) => {
-      const step = frames[state.at]?.[1][label.dataset.run]
-      label.textContent = step === null ? "nothing stored" : `step ${step.toLocaleString("en")}`
-    })
+    say()
     runs.forEach((_, i) => small(i))
   }
   const headed = (kind, name, run, i) => {
@@ -201,12 +198,11 @@ export default function (component) {
   find(".up").onclick = () => open((state.row + state.rows - 1) % state.rows)
   find(".down").onclick = () => open((state.row + 1) % state.rows)
   left.onchange = right.onchange = share.oninput = enlarge
-  swiped.onpointermove = (event) => {
+  swiped.onpointerdown = swiped.onpointermove = (event) => {
     if (!event.buttons) return
-    share.value = event.offsetX / swiped.clientWidth
+    share.value = ((event.offsetX / swiped.clientWidth) * shown().length) % 1
     enlarge()
   }
-  swiped.onpointerdown = (event) => { share.value = event.offsetX / swiped.clientWidth; enlarge() }
   dialog.onkeydown = (event) => {
     if (event.target.tagName === "INPUT" || event.target.tagName === "SELECT") return
     const turn = { ArrowLeft: -1, ArrowRight: 1 }[event.key]

@@ -41,7 +41,7 @@ _matrix = st.components.v2.component(
 
 
 class Shown(TypedDict):
-    """A run as the matrix shows it. address: where its tiles are, to be ended by a step; "" when it has none."""
+    """A run as the matrix shows it. address: where its tiles are, to be ended by a step."""
 
     label: str
     colour: str
@@ -49,14 +49,14 @@ class Shown(TypedDict):
 
 
 def matrix(
-    runs: Sequence[Shown], names: Sequence[str], frames: Sequence[tuple[int, Sequence[int | None]]], start: int | None,
+    runs: Sequence[Shown], names: Sequence[str], frames: Sequence[tuple[int, Sequence[int]]], start: int | None,
     *, key: str,
-) -> int:  # fmt: skip
-    """Show the matrix; returns the step at which the slider was last let go.
+) -> int | None:  # fmt: skip
+    """Show the matrix; returns the step at which the slider was let go, None while nobody has moved it.
 
     names: what stands side by side in a cell. frames: steps, each with the step that each run shows there (see
     `lab.runs.compare.aligned`). start: the step that is shown first; None: the last.
     """
     data = {"runs": list(runs), "names": list(names), "frames": frames, "start": start}
     result = _matrix(key=key, data=data, default={"step": None}, on_step_change=lambda: None)
-    return frames[-1][0] if result["step"] is None else int(result["step"])
+    return None if result["step"] is None else int(result["step"])

@@ -40,7 +40,7 @@ def asked(runs: Sequence[Run]) -> None:
     if only and not differing:
         st.markdown("Nothing differs in what was asked of them.")
         return
-    table = {"knob": [row.name.replace("_", " ") for row in (differing if only else rows)]}
+    table = {"": [row.name.replace("_", " ") for row in (differing if only else rows)]}
     for place, label in enumerate(labels(runs)):
         values = [row.values[place] for row in (differing if only else rows)]
         table[label] = ["" if value is None else plain(value) for value in values]

@@ -76,7 +76,11 @@ def show(found: Disagreement, a: str, b: str, place_a: int, place_b: int) -> Non
     """The verdict, then the pictures."""
     pairs = found.pairs
     st.markdown(verdict(pairs, "A", "B"))
-    table = {"": ["A right", "A wrong"], "B right": [pairs.both, pairs.only_b], "B wrong": [pairs.only_a, pairs.neither]}
+    table = {
+        "": ["A right", "A wrong"],
+        "B right": [pairs.both, pairs.only_b],
+        "B wrong": [pairs.only_a, pairs.neither],
+    }
     st.dataframe(table, hide_index=True, width="content", alt="how often both, one or neither is right")
     st.caption(
         "Only pictures on which one of them alone is right tell them apart (McNemar's test). The interval comes from "

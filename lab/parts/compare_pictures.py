@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine.method import Boxes, Exhibit
 from lab import warm
-from lab.components.matrix import matrix
+from lab.components.matrix import Shown, matrix
 from lab.figures import PICTURES
 from lab.parts.compare import colour_of
 from lab.pictures import words
@@ -18,34 +18,36 @@ from lab.runs.compare import aligned, labels
 
 def pictures(runs: Sequence[Run]) -> None:
     """The matrix of an exhibit that two runs share; which one, where they share several."""
-    exhibits = [warm.exhibits(run.plan.method) for run in runs]
-    steps = [[step for step, _ in run.media()] for run in runs]
-    options = common([own if kept else () for own, kept in zip(exhibits, steps, strict=True)])
+    exhibits = [warm.exhibits(run.plan.method) if run.media() else () for run in runs]
+    options = common(exhibits)
     if not options:
         st.markdown("No two of them stored pictures of one kind.")
         return
     named = {f"{kind(one)}: {', '.join(words(name) for name in one.names)}": one for one in options}
-    chosen = list(named)[0]
+    chosen = next(iter(named))
     if len(named) > 1:
         chosen = st.segmented_control(
             "Exhibit", list(named), default=chosen, required=True, key="exhibit", bind="query-params"
         )
-    exhibit = named[chosen]
-    shows = [exhibit in own for own in exhibits]
-    frames = aligned([kept if there else [] for kept, there in zip(steps, shows, strict=True)])
-    columns = [
-        {"label": label, "colour": colour_of(place),
-         "address": f"/api/runs/{run.id}/cells/{own.index(exhibit)}/" if there else ""}
-        for place, (run, label, own, there) in enumerate(zip(runs, labels(runs), exhibits, shows, strict=True))
+    exhibit, names = named[chosen], labels(runs)
+    showing = [place for place, own in enumerate(exhibits) if exhibit in own]
+    frames = aligned([[step for step, _ in runs[place].media()] for place in showing])
+    columns: list[Shown] = [
+        {"label": names[place], "colour": colour_of(place),
+         "address": f"/api/runs/{runs[place].id}/cells/{exhibits[place].index(exhibit)}/"}
+        for place in showing
     ]  # fmt: skip
     wanted = st.query_params.get("step", "")
+    start = int(wanted) if wanted.isdecimal() else None
     at = matrix(
-        columns, [words(name) for name in drawn(exhibit)], frames, int(wanted) if wanted.isdecimal() else None,
-        key=f"matrix-{exhibit.names}",
-    )  # fmt: skip
-    if at != frames[-1][0] or wanted:
+        columns, [words(name) for name in drawn(exhibit)], frames, start, key=f"matrix-{options.index(exhibit)}"
+    )
+    if at is not None:
         st.query_params["step"] = str(at)
-    st.caption(f"{exhibit.says} Each run shows its stored step nearest to the slider's. Click a picture to enlarge it.")
+    told = [exhibit.says, "Each run shows its stored step nearest to the slider's. Click a picture to enlarge it."]
+    if without := [name for place, name in enumerate(names) if place not in showing]:
+        told.append(f"Nothing of the kind is stored by {', '.join(without)}.")
+    st.caption(" ".join(told))
 
 
 def kind(exhibit: Exhibit) -> str:

@@ -163,10 +163,8 @@ def summary(points: np.ndarray) -> Summary | None:
 # What was stored
 
 
-def aligned(steps: Sequence[Sequence[int]]) -> list[tuple[int, list[int | None]]]:
-    """Each run's stored steps, ascending -> all of them in order, each with the nearest that every run has.
-
-    The earlier of two equally near; None for a run that stored nothing.
-    """
+def aligned(steps: Sequence[Sequence[int]]) -> list[tuple[int, list[int]]]:
+    """Each run's stored steps, ascending and one or more -> all of them in order, each with every run's nearest (of two
+    equally near the earlier)."""
     every = sorted({step for own in steps for step in own})
-    return [(at, [min(own, key=lambda step: abs(step - at), default=None) for own in steps]) for at in every]
+    return [(at, [min(own, key=lambda step: abs(step - at)) for own in steps]) for at in every]
