@@ -97,9 +97,10 @@ def verdict(pairs: Pairs, first: str = "A", second: str = "B") -> str:
         end = f"so uneven a split is rare where both are equally good: {better} is better on such pictures."
     else:
         end = f"that can well be luck: more test pictures would show whether {better} is better."
+    shares = f"{first} has {pairs.accuracies[0]:.1%} right and {second} {pairs.accuracies[1]:.1%}"
     return (
         f"{better} is right on {more:,} pictures that {worse} misses, {worse} on {fewer:,} that {better} misses "
-        f"(McNemar's test: {chance}); {end} Of {pairs.count:,} pictures {first} has {pairs.accuracies[0]:.1%} right and {second} "
-        f"{pairs.accuracies[1]:.1%}: a difference of {100 * pairs.gain:+.1f} points "
+        f"(McNemar's test: {chance}); {end} Of {pairs.count:,} pictures {shares}: "
+        f"a difference of {100 * pairs.gain:+.1f} points "
         f"(95 % interval {100 * low:+.1f} to {100 * high:+.1f})."
     )

@@ -17,7 +17,7 @@ from lab.runs import Run
 from lab.runs.compare import Columns, Over, columns, curve, epoch_steps, labels, running_mean, shared, summary
 from lab.runs.state import LIVE
 
-BUDGET = 40_000
+BUDGET = 10_000
 """Points that are drawn on a page."""
 
 
@@ -75,15 +75,14 @@ def clock(series: Sequence[Columns]) -> tuple[str, float]:
 
 def overlaid(found: Mapping[int, np.ndarray], names: Sequence[str], over: str, window: int, most: int = POINTS) -> Plot:
     """Curves (N, 2) by the place of their run, in its colour: raw and faint, their running mean on top."""
-    rows: dict[str, list] = {"at": [], "value": [], "name": [], "kind": []}
+    rows: dict[str, list] = {"at": [], "value": [], "mean": [], "name": []}
     for i, points in found.items():
         points = points[np.argsort(points[:, 0], kind="stable")]
-        smooth = np.stack([points[:, 0], running_mean(points[:, 1], min(window, len(points) // 10))], 1)
-        for kind, drawn in (("raw", thin(points, most)), ("mean", thin(smooth, most))):
-            rows["at"] += drawn[:, 0].tolist()
-            rows["value"] += drawn[:, 1].tolist()
-            rows["name"] += [names[i]] * len(drawn)
-            rows["kind"] += [kind] * len(drawn)
+        smooth = running_mean(points[:, 1], min(window, len(points) // 10))
+        drawn = thin(np.column_stack([points, smooth]), most)
+        for column, values in zip(("at", "value", "mean"), drawn.T.tolist(), strict=True):
+            rows[column] += values
+        rows["name"] += [names[i]] * len(drawn)
     scale = {"domain": list(names), "range": [colour_of(i) for i in range(len(names))]}
     dashes = {"domain": list(names), "range": [[1, 0] if i < len(COLOURS) else [6, 3] for i in range(len(names))]}
     few = max(map(len, found.values())) < 3
@@ -99,8 +98,8 @@ def overlaid(found: Mapping[int, np.ndarray], names: Sequence[str], over: str, w
         encoding["strokeDash"] = {"field": "name", "type": "nominal", "scale": dashes, "legend": None}
     mark = {"type": "point", "filled": True, "size": 70} if few else {"type": "line", "strokeWidth": 2.2}
     layers = [
-        {"transform": [{"filter": "datum.kind === 'raw'"}], "mark": {"type": "line", "strokeWidth": 1, "opacity": 0.3}},
-        {"transform": [{"filter": "datum.kind === 'mean'"}], "mark": mark},
+        {"mark": {"type": "line", "strokeWidth": 1, "opacity": 0.3}},
+        {"mark": mark, "encoding": {"y": {"field": "mean", "type": "quantitative"}}},
     ]
     return Plot({"height": 260, "encoding": encoding, "layer": layers}, rows)
 

@@ -132,8 +132,8 @@ def test_thinning_keeps_the_extremes_and_the_order():
 def test_the_raw_line_is_always_drawn_and_each_run_keeps_its_colour():
     wave = np.stack([np.arange(1000), np.sin(np.arange(1000))], 1)
     plot = overlaid({0: wave, 2: wave[:20]}, ["a", "b", "c"], "step", 101, 400)
-    rows = list(zip(plot.rows["name"], plot.rows["kind"], plot.rows["value"], strict=True))
-    raw, mean = ([value for name, kind, value in rows if (name, kind) == ("a", each)] for each in ("raw", "mean"))
+    count = plot.rows["name"].count("a")
+    raw, mean = (plot.rows[each][:count] for each in ("value", "mean"))
     assert max(raw) == pytest.approx(1, abs=1e-4)
     assert max(map(abs, mean[40:-40])) < 0.05
     scale = plot.spec["encoding"]["color"]["scale"]

@@ -183,7 +183,7 @@ warm.begin = lambda: None
 warm.is_warm = lambda: False
 app = AppTest.from_file({APP!r}, default_timeout=60).run()
 parts = [("method", {{"id": {catalog.ids()[0]!r}, "part": part}}) for part in ("Play", "Idea", "Receipt")]
-for page, query in [("methods", {{}}), ("runs", {{}}), ("data", {{}}), ("checkpoint", {{}}), *parts]:
+for page, query in [("methods", {{}}), ("runs", {{}}), ("compare", {{}}), ("data", {{}}), ("checkpoint", {{}}), *parts]:
     app.switch_page(f"../pages/{{page}}.py")
     for name, value in query.items():
         app.query_params[name] = value

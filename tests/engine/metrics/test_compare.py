@@ -74,7 +74,7 @@ def test_the_interval_is_the_same_for_the_same_seed_and_turns_with_the_order():
     assert low < pairs.gain < high
     assert gain_interval(turned) == pytest.approx((-high, -low), abs=0.02)
     assert gain_interval(Pairs(5, 0, 0, 5, 0)) == (0.0, 0.0)
-    with pytest.raises(ValueError, match="got 0 and 0.95"):
+    with pytest.raises(ValueError, match="got 0 and 0"):
         gain_interval(pairs, resamples=0)
 
 
