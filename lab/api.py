@@ -15,8 +15,8 @@ from starlette.staticfiles import StaticFiles
 from engine.assets import ROOT
 from engine.record import read_values
 from lab import warm
-from lab.figures import draw, jpeg, portable, raster
-from lab.pictures import stack
+from lab.figures import DRAWN, draw, jpeg, portable, raster
+from lab.pictures import ribbon, stack
 from lab.redraw import script
 from lab.runs import find
 from lab.share.archive import must_rest, stream
@@ -24,6 +24,8 @@ from lab.share.archive import must_rest, stream
 if TYPE_CHECKING:
     from torch import Tensor
 
+LARGEST = 640
+"""Pixels that a tile may be wide."""
 KEPT = 32
 """Sets of pictures that visitors brought and the server still knows."""
 _brought: OrderedDict[str, Tensor] = OrderedDict()
@@ -101,9 +103,30 @@ def archive(request: Request) -> Response:
     return StreamingResponse(pieces, media_type="application/zip", headers=headers)
 
 
+def cells(request: Request) -> Response:
+    """GET: the tiles of a run's exhibit at a step as one picture, an image a row; "X-Rows" tells how many.
+
+    cell: the width of a tile. row: this one alone.
+    """
+    asked = request.query_params
+    try:
+        run = find(request.path_params["id"])
+        path = dict(run.media())[request.path_params["step"]]
+        exhibit = warm.exhibits(run.plan.method)[request.path_params["place"]]
+        cell, values = min(max(int(asked.get("cell", 160)), 16), LARGEST), read_values(path)[0]
+        columns, _ = DRAWN[type(exhibit)](exhibit.names, values, cell)
+        if "row" in asked:
+            columns = {name: [tiles[int(asked["row"])]] for name, tiles in columns.items()}
+    except (ValueError, KeyError, IndexError, OSError) as error:
+        return JSONResponse({"error": str(error)}, 404)
+    told = {"Cache-Control": "max-age=86400", "X-Rows": str(len(next(iter(columns.values()))))}
+    return Response(jpeg(ribbon(columns)), media_type="image/jpeg", headers=told)
+
+
 ROUTES: list[BaseRoute] = [
     Route("/api/lens", lens, methods=["POST"]),
     Route("/api/runs/{id}/figures/{place:int}/{step:int}", figure),
     Route("/api/runs/{id}/archive", archive),
+    Route("/api/runs/{id}/cells/{place:int}/{step:int}", cells),
     Mount("/api/fonts", app=StaticFiles(directory=ROOT / "fonts")),
 ]

@@ -23,6 +23,7 @@ pages = [
     st.Page(PAGES / "method.py", title="Method", visibility="hidden"),
     st.Page(PAGES / "run.py", title="Run", visibility="hidden"),
     st.Page(PAGES / "sweep.py", title="Sweep", visibility="hidden"),
+    st.Page(PAGES / "compare.py", title="Compare", visibility="hidden"),
 ]
 st.navigation(pages, position="top").run()
 warm.begin()

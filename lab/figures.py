@@ -48,8 +48,9 @@ class Sheet:
 
 
 Figure = Image.Image | Plot | Reel | Sheet
-PICTURES = (Pictures, Overlay, Boxes, Masks)
-"""The kinds that are drawn as one picture."""
+DRAWN = {Pictures: pictures.pictures, Overlay: pictures.overlay, Boxes: pictures.boxes, Masks: pictures.masks}
+PICTURES = tuple(DRAWN)
+"""The kinds that are drawn as one picture, and what draws their tiles."""
 POINTED = (Scatter, Graph, Film)
 """The kinds that one points at or plays: they need more than a still drawing."""
 
@@ -62,14 +63,8 @@ def draw(exhibit: Exhibit, values: Mapping[str, Any], dark: bool = False) -> lis
         )
     names = exhibit.names
     match exhibit:
-        case Pictures():
-            return [pictures.mosaic(*pictures.pictures(names, values), dark)]
-        case Overlay():
-            return [pictures.mosaic(*pictures.overlay(names, values), dark)]
-        case Boxes():
-            return [pictures.mosaic(*pictures.boxes(names, values), dark)]
-        case Masks():
-            return [pictures.mosaic(*pictures.masks(names, values), dark)]
+        case Pictures() | Overlay() | Boxes() | Masks():
+            return [pictures.mosaic(*DRAWN[type(exhibit)](names, values), dark)]
         case Film():
             return [Reel(tuple(pictures.reel(names, values, dark)))]
         case Curves():

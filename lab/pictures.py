@@ -69,9 +69,9 @@ def cell_size(columns: int, count: int) -> int:
     return max(96, min(360, 1280 // (columns * groups), 900 * groups // count))
 
 
-def pictures(names: Sequence[str], values: Mapping[str, Any]) -> tuple[Columns, Legend]:
-    """Columns of plain pictures."""
-    cell = cell_size(len(names), len(values[names[0]]))
+def pictures(names: Sequence[str], values: Mapping[str, Any], cell: int = 0) -> tuple[Columns, Legend]:
+    """Columns of plain pictures. cell: the width of a tile in pixels, here and below; 0: what suits a page."""
+    cell = cell or cell_size(len(names), len(values[names[0]]))
     return {name: [tile(rgb(picture), cell) for picture in values[name][:MOST]] for name in names}, []
 
 
@@ -81,10 +81,10 @@ def heat(level: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(level, at, [point[i] for point in HEAT]) for i in range(3)], -1).astype(np.uint8)
 
 
-def overlay(names: Sequence[str], values: Mapping[str, Any]) -> tuple[Columns, Legend]:
+def overlay(names: Sequence[str], values: Mapping[str, Any], cell: int = 0) -> tuple[Columns, Legend]:
     """The pictures, then each heat map over them in grey, all maps on one scale."""
     first, *maps = names
-    cell = cell_size(len(names), len(values[first]))
+    cell = cell or cell_size(len(names), len(values[first]))
     levels = {name: np.asarray(values[name], np.float32) for name in maps}
     low = min(float(np.nanmin(level)) for level in levels.values())
     high = max(float(np.nanmax(level)) for level in levels.values())
@@ -100,10 +100,10 @@ def overlay(names: Sequence[str], values: Mapping[str, Any]) -> tuple[Columns, L
     return columns, [(tuple(heat(np.asarray(at)).tolist()), f"{value:.3g}") for at, value in ends]
 
 
-def boxes(names: Sequence[str], values: Mapping[str, Any]) -> tuple[Columns, Legend]:
+def boxes(names: Sequence[str], values: Mapping[str, Any], cell: int = 0) -> tuple[Columns, Legend]:
     """One column for each set of boxes, drawn on the pictures with class and score; one of no class, -1, is grey."""
     first, *sets = names
-    cell = cell_size(len(sets), len(values[first]))
+    cell = cell or cell_size(len(sets), len(values[first]))
     classes, face = values.get("classes", ()), text_font(max(12, cell // 18))
     columns: Columns = {}
     for name in sets:
@@ -124,10 +124,10 @@ def boxes(names: Sequence[str], values: Mapping[str, Any]) -> tuple[Columns, Leg
     return columns, []
 
 
-def masks(names: Sequence[str], values: Mapping[str, Any]) -> tuple[Columns, Legend]:
+def masks(names: Sequence[str], values: Mapping[str, Any], cell: int = 0) -> tuple[Columns, Legend]:
     """The pictures, then one column for each set of label maps, drawn over them; void is grey."""
     first, *sets = names
-    cell, classes, there = cell_size(len(names), len(values[first])), values.get("classes", ()), set()
+    cell, classes, there = cell or cell_size(len(names), len(values[first])), values.get("classes", ()), set()
     columns: Columns = {first: [tile(rgb(picture), cell) for picture in values[first][:MOST]]}
     for name in sets:
         columns[name] = []
@@ -176,6 +176,17 @@ def mosaic(columns: Columns, legend: Legend, dark: bool = False) -> Image.Image:
     for (swatch, says), (x, y) in zip(legend, places, strict=True):
         pen.rectangle([x, y + 4, x + 18, y + 22], fill=swatch)
         pen.text((x + 26, y), says, fill=ink, font=face)
+    return sheet
+
+
+def ribbon(columns: Columns) -> Image.Image:
+    """All images under one another, each in all its columns, without gaps or words: to be cut where it is shown."""
+    rows = list(zip(*columns.values(), strict=False))
+    width, height = rows[0][0].size
+    sheet = Image.new("RGB", (width * len(columns), height * len(rows)))
+    for down, row in enumerate(rows):
+        for across, image in enumerate(row):
+            sheet.paste(image, (across * width, down * height))
     return sheet
 
 

@@ -71,7 +71,7 @@ def colours(names: Sequence[str]) -> dict[str, Any]:
 
 
 def thin(points: np.ndarray, most: int = POINTS) -> np.ndarray:
-    """Points (N, 2) thinned to about `most`: of each stretch the lowest and the highest, so spikes stay."""
+    """Points (N, 2 or more) thinned to about `most`: of each stretch the lowest and the highest, so spikes stay."""
     if len(points) <= most:
         return points
     kept = [np.arange(0)]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -20,6 +23,9 @@ from lab.runs import find
 
 _pool = ThreadPoolExecutor(1, "warm")
 _jobs: dict[tuple[str, str], Future[None]] = {}
+_works: OrderedDict[Hashable, Future[Any]] = OrderedDict()
+KEPT = 64
+T = TypeVar("T")
 
 
 @cache
@@ -67,6 +73,25 @@ def ready(target: str) -> Looker | None:
         _jobs.pop(key, None)
         job.result()
     return looker(*key)
+
+
+def work(key: Hashable, do: Callable[[], T]) -> T | None:
+    """What `do` gives, worked out once for a key in the background; None until then. An error is raised, once.
+
+    The answers to the last `KEPT` keys are kept.
+    """
+    if not is_warm():
+        return None
+    job = _works.get(key)
+    if job is None:
+        job = _works[key] = _pool.submit(do)
+        while len(_works) > KEPT:
+            _works.popitem(last=False)
+    if not job.done():
+        return None
+    if job.exception() is not None:
+        _works.pop(key, None)
+    return job.result()
 
 
 def exhibits(id: str) -> tuple[Exhibit, ...]:

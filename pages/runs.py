@@ -1,16 +1,16 @@
-"""All runs: which wait and in what order, how the others stand, what to do with them, two of them side by side."""
+"""All runs: which wait and in what order, how the others stand, and what to do with them."""
 
 from collections.abc import Callable, Iterable
 
 import streamlit as st
 
 from engine.folder import State
-from lab.parts.compare import compare
 from lab.parts.housekeeping import housekeeping, warn_of_dependents
-from lab.parts.links import link
+from lab.parts.links import PAGES, link
 from lab.parts.progress import COLOURS, ago
 from lab.parts.queue import show_queue, title_of
-from lab.runs import LIVE, Run, all_runs, find
+from lab.runs import LIVE, Run, all_runs
+from lab.runs.compare import CHOSEN, FEWEST
 from lab.runs.queue import queue
 from lab.runs.run import RESUMABLE, resume
 
@@ -89,9 +89,9 @@ def verbs(chosen: list[tuple[Run, State]]) -> None:
             act([lambda: resume(*ended)])
         if st.button("Delete", disabled=not chosen or bool(live)):
             confirm([run for run, _ in chosen])
-        if st.button("Compare", disabled=len(chosen) != 2, help="Choose two runs."):
-            st.query_params["compare"] = ",".join(run.id for run, _ in chosen)
-            st.rerun()
+        few = FEWEST <= len(chosen) <= CHOSEN
+        if st.button("Compare", disabled=not few, help=f"Choose {FEWEST} to {CHOSEN} runs."):
+            st.switch_page(PAGES / "compare.py", query_params={"runs": ",".join(run.id for run, _ in chosen)})
 
 
 def act(verbs: Iterable[Callable[[], None]]) -> None:
@@ -107,10 +107,3 @@ some_live = any(run.state in LIVE for run in all_runs())
 st.fragment(table, run_every=1.5 if some_live else None)(some_live)
 
 housekeeping()
-
-pair = [id for id in st.query_params.get("compare", "").split(",") if id]
-if len(pair) == 2:
-    try:
-        compare(*(find(id) for id in pair))
-    except ValueError as error:
-        st.error(f"{error}.")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.commands import housekeeping
+from lab.commands.compare import compare
 from lab.commands.output import show, text
 from lab.home import ID
 from lab.runs import Run, all_runs, find
@@ -52,6 +53,11 @@ def add(commands: Any) -> None:
     one.add_argument("line", choices=LINES)
     one.add_argument("most", metavar="N", help="a number, or none: as many as the line has places")
     one.set_defaults(run=limit)
+    one = verbs.add_parser("compare", help="runs side by side: knobs that differ, where each number came to")
+    one.add_argument("targets", metavar="RUN", nargs="+", help="two or more: an id, a run's folder, or last")
+    one.add_argument("--json", action="store_true")
+    one.add_argument("--test", action="store_true", help="ask two that classify about the same test pictures")
+    one.set_defaults(run=lambda given: compare(given, [run_of(target) for target in given.targets]))
     for verb, meaning in VERBS.items():
         one = verbs.add_parser(verb, help=meaning)
         one.add_argument("targets", metavar="RUN", nargs="+", help="an id, a run's folder, or last")

@@ -7,17 +7,14 @@ from PIL import Image
 
 from engine import receipts
 from engine.catalog import Card
-from engine.method import Boxes, Masks, Overlay, Pictures
 from engine.record import read_values
 from engine.showcase import folder
-from lab import pictures
-from lab.figures import jpeg
+from lab.figures import DRAWN, jpeg
 from lab.parts.idea import one_paragraph
 from lab.parts.links import link
 from lab.parts.play import stored_answers
 from lab.parts.wings import wing_name
 
-DRAWN = {Pictures: pictures.pictures, Overlay: pictures.overlay, Boxes: pictures.boxes, Masks: pictures.masks}
 ACROSS, TILE = 4, 168
 
 

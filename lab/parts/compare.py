@@ -1,45 +1,47 @@
-"""Two runs in one frame: what was asked of them, and their curves over one another."""
+"""Runs side by side: who they are, each with its colour, and what was asked of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
-from engine.method import Curves
-from lab.figures import draw
+from engine.catalog import card
 from lab.forms import plain
-from lab.parts.exhibit import show_figure
-from lab.parts.progress import curves_of
-from lab.pictures import words
-from lab.runs import Run, differences
+from lab.parts.links import link
+from lab.parts.progress import COLOURS as STATES
+from lab.pictures import COLOURS
+from lab.runs import Run
+from lab.runs.compare import differences, labels
 
 
-def compare(one: Run, two: Run) -> None:
-    """The knobs that differ, then each number that both reported."""
-    names = [run.plan.name or run.id for run in (one, two)]
-    if names[0] == names[1]:
-        names = [one.id, two.id]
-    st.subheader("Side by side", anchor=False)
-    rows = [row for row in differences(one, two) if row.differs]
-    if rows:
-        table = {"knob": [row.name.replace("_", " ") for row in rows]}
-        for i, name in enumerate(names):
-            table[name] = ["" if row.values[i] is None else plain(row.values[i]) for row in rows]
-        st.dataframe(table, hide_index=True, alt="knobs that differ")
-    else:
+def colour_of(place: int) -> str:
+    """The colour of the run at this place, everywhere on the page."""
+    return COLOURS[place % len(COLOURS)]
+
+
+def who(runs: Sequence[Run]) -> None:
+    """The runs in a few lines: colour, name, method, state."""
+    with st.container(horizontal=True, key="compared"):
+        for place, (run, label) in enumerate(zip(runs, labels(runs), strict=True)):
+            with st.container(key=f"compared-{place}", width=300, gap="xsmall"):
+                st.html(f'<hr style="border:0;height:4px;margin:0;background:{colour_of(place)}">')
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    link("run", label, query={"id": run.id})
+                    st.badge(run.state, color=STATES[run.state])
+                st.caption(card(run.plan.method).title)
+
+
+def asked(runs: Sequence[Run]) -> None:
+    """Knobs as rows, runs as columns; at first only those that differ."""
+    only = st.toggle("Differences only", True, key="differences", bind="query-params")
+    rows = differences(*runs)
+    differing = [row for row in rows if row.differs]
+    if only and not differing:
         st.markdown("Nothing differs in what was asked of them.")
-    series = [run.series() for run in (one, two)]
-    shared = [name for name in numbers(series[0]) if name in numbers(series[1])]
-    grid = st.columns(2, gap="large")
-    for i, name in enumerate(shared):
-        found = {
-            f"{label}": curves_of(rows, [Curves((name,), "")])[name] for label, rows in zip(names, series, strict=True)
-        }
-        with grid[i % 2]:
-            st.markdown(f"**{words(name)}**")
-            for figure in draw(Curves(tuple(found), name), found):
-                show_figure(figure, name, f"compare-{i}")
-
-
-def numbers(rows: list[dict]) -> list[str]:
-    """The names of the numbers in a series."""
-    return list(dict.fromkeys(name for row in rows for name in row if name not in ("step", "time")))
+        return
+    table = {"": [row.name.replace("_", " ") for row in (differing if only else rows)]}
+    for place, label in enumerate(labels(runs)):
+        values = [row.values[place] for row in (differing if only else rows)]
+        table[label] = ["" if value is None else plain(value) for value in values]
+    st.dataframe(table, hide_index=True, width="content", alt="what was asked of each run")

@@ -11,8 +11,9 @@ import pytest
 from engine import catalog
 from engine.bench import Setup
 from engine.folder import Plan, plan_run, wish, wishes, write_state
-from lab.runs import ENDED, LIVE, Run, differences, executors
+from lab.runs import ENDED, LIVE, Run, executors
 from lab.runs import state as states
+from lab.runs.compare import differences
 from lab.runs.run import plan
 from lab.runs.state import derive, ending_words, true_state
 

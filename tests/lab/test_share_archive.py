@@ -18,7 +18,8 @@ from engine.folder import read_state, wish, write_state
 from engine.record import checkpoints, media
 from engine.run import run as carry_out
 from lab.checkpoints import open_model
-from lab.runs import all_runs, differences
+from lab.runs import all_runs
+from lab.runs.compare import differences
 from lab.runs.run import plan
 from lab.share import archive
 from lab.share.archive import MANIFEST, export, members, stream

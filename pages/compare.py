@@ -1,0 +1,26 @@
+"""Runs side by side: /compare?runs=<id>,<id>,..."""
+
+import streamlit as st
+
+from lab.parts.compare import asked, who
+from lab.parts.compare_answers import answers
+from lab.parts.compare_curves import curves
+from lab.parts.compare_pictures import pictures
+from lab.parts.links import link
+from lab.runs.compare import compared
+
+st.title("Side by side", anchor=False)
+
+try:
+    runs = compared(st.query_params.get("runs", ""))
+except ValueError as error:
+    st.error(f"{error}.")
+    link("runs", "All runs")
+    st.stop()
+
+who(runs)
+tabs = st.tabs(["Curves", "Pictures", "Answers", "Settings"], on_change="rerun", key="part", bind="query-params")
+for tab, part in zip(tabs, (curves, pictures, answers, asked), strict=True):
+    if tab.open:
+        with tab:
+            part(runs)
