@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from engine.assets import ROOT
 from engine.record import read_values
-from lab import warm
+from lab import timeline, warm
 from lab.figures import draw, jpeg, portable, raster
 from lab.pictures import stack
 from lab.redraw import script
@@ -91,5 +91,6 @@ def figure(request: Request) -> Response:
 ROUTES: list[BaseRoute] = [
     Route("/api/lens", lens, methods=["POST"]),
     Route("/api/runs/{id}/figures/{place:int}/{step:int}", figure),
+    *timeline.ROUTES,
     Mount("/api/fonts", app=StaticFiles(directory=ROOT / "fonts")),
 ]
