@@ -21,7 +21,7 @@ from lab.timeline import Course, colour_of
 Kind = Literal["gif", "webp", "png"]
 WIDTH, PANEL, MARGIN = 1240, (640, 250), 24
 """Pixels across; of a panel of curves; between things."""
-SIDE, MOST, HOLD = 524, 160, 1500
+SIDE, MOST, HOLD = 524, 120, 1500
 """Pixels of the map; frames at most; milliseconds for which the last frame stands."""
 RADIUS = 3
 
@@ -32,6 +32,9 @@ def film(run: Run, kind: Kind = "gif", dark: bool = False) -> bytes:
 
     frames = list(frames_of(run, method(run.plan.method).exhibits, dark))
     times = [max(50, 6000 // len(frames))] * (len(frames) - 1) + [HOLD]
+    if kind == "gif":  # one palette and no dither: a third of the size
+        palette = frames[-1].quantize(255)
+        frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     file = io.BytesIO()
     more: dict[str, Any] = {"quality": 80, "method": 2} if kind == "webp" else {}
     frames[0].save(file, kind.upper(), save_all=True, append_images=frames[1:], duration=times, loop=0, **more)
@@ -42,9 +45,7 @@ def frames_of(run: Run, exhibits: Sequence[Exhibit], dark: bool = False) -> Iter
     """The frames, all of one size; between stored steps only where points of a map are on their way."""
     stops, course, numbers = timeline.stops(run), timeline.course_of(run.folder), timeline.numbers(run, exhibits)
     if len(stops) < 2:
-        raise ValueError(
-            f"run {run.id} has {len(stops)} stored steps, and a film needs two; let it run on, or sample it"
-        )
+        raise ValueError(f"run {run.id} has {len(stops)} stored steps, and a film needs two; let it run on")
     curves = [one for one in exhibits if isinstance(one, Curves) and numbers.keys() >= set(one.names)][:2]
     panels = [Panel(one, numbers, dark) for one in curves]
     stills = list(pictures_of(run, exhibits, stops, dark))
@@ -59,9 +60,8 @@ def frames_of(run: Run, exhibits: Sequence[Exhibit], dark: bool = False) -> Iter
             step = stops[here] + part / between * (stops[there] - stops[here])
             sheet = Image.new("RGB", (WIDTH, top + below), paper)
             pen = ImageDraw.Draw(sheet)
-            pen.text(
-                (MARGIN, 14), f"{run.plan.name or run.plan.method}, step {step:,.0f}", fill=ink, font=text_font(24)
-            )
+            says = f"{run.plan.name or run.plan.method}, step {step:,.0f}"
+            pen.text((MARGIN, 14), says, fill=ink, font=text_font(24))
             if course:
                 sheet.paste(map_picture(course, step, dark), (MARGIN, 56))
             for i, panel in enumerate(panels):

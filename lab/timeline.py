@@ -1,4 +1,4 @@
-"""A run's course as pages and films need it: the map's points at every probe, the steps to stand on, and their routes."""
+"""A run over time, as pages and films need it: the map at every probe, the steps to stand on, and routes to them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ STEPS = 128
 FULL, ABSENT = 32_000, -32_768
 """Places are sent as whole numbers from -FULL to FULL; ABSENT where a point was not probed."""
 FOREVER = {"Cache-Control": "private, max-age=86400, immutable"}
-MAP = Scatter(
-    ("places", "labels", "thumbnails"), "Where the network places the same test pictures: what is alike to it is near."
-)
+MAP = Scatter(("places", "labels", "thumbnails"), "Where the network places the same test pictures: alike is near.")
 
 
 @dataclass(frozen=True)

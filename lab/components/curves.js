@@ -32,8 +32,9 @@ function before(steps, step) {  // the place of the last of ascending `steps` th
   return low - 1
 }
 
-// One figure; `go(step)` is called when somebody points at a step. Returns the element and `cursor(step)`.
-function curveFigure({ says, lines, script }, go) {
+// One figure over the steps `first` to `last`; `go(step)` is called when somebody points at a step. Returns the element
+// and `cursor(step)`.
+function curveFigure({ says, lines, script }, [first, last], go) {
   const figure = document.createElement("figure")
   figure.className = "curves"
   const legend = figure.appendChild(document.createElement("div"))
@@ -44,9 +45,7 @@ function curveFigure({ says, lines, script }, go) {
     entry.append(name)
     return entry.appendChild(document.createElement("b"))
   })
-  const steps = lines.flatMap((line) => [line.at[0], line.at[line.at.length - 1]])
   const values = lines.flatMap((line) => line.value)
-  const [first, last] = [Math.min(...steps), Math.max(...steps)]
   let [low, high] = [Math.min(...values), Math.max(...values)]
   if (high - low < 1e-12) [low, high] = [low - 0.5, high + 0.5]
   const x = (step) => LEFT + ((step - first) / (last - first || 1)) * (RIGHT - LEFT)

@@ -12,7 +12,7 @@ export default function (component) {
   const last = data.frames.length - 1
   const followed = state.at === null || state.at >= Number(slider.max)
   slider.max = Math.max(0, last)
-  const stepAt = (at) => data.steps[at] ?? data.newest
+  const stepAt = (at) => (at >= last ? data.newest : data.steps[at])  // the last frame stands for all that came since
 
   const move = (place) => {  // the map, without waiting for the next frame of the screen
     cancelAnimationFrame(state.glide)
@@ -86,7 +86,9 @@ export default function (component) {
   const wanted = JSON.stringify(data.curves)
   if (state.drawn !== wanted) {
     state.drawn = wanted
-    const figures = data.curves.map((curve) => curveFigure(curve, go))
+    const ends = data.curves.flatMap(({ lines }) => lines.flatMap(({ at }) => [at[0], at[at.length - 1]]))
+    const span = [Math.min(...ends), Math.max(...ends)]
+    const figures = data.curves.map((curve) => curveFigure(curve, span, go))
     state.cursors = figures.map(({ cursor }) => cursor)
     plots.querySelectorAll(".curves").forEach((old) => old.remove())
     plots.append(...figures.map(({ figure }) => figure))

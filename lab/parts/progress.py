@@ -103,7 +103,7 @@ def status(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
         if told.get("device") and told.get("peak_mb"):
             st.markdown(f":gray[{told['device']}, {told['peak_mb']:,} MB]", width="content")
         buttons(run, state)
-    if steps:
+    if steps and state != "done":
         st.progress(min(1.0, step / steps))
     if state in ("failed", "lost"):
         st.error(run.hint or "The end of its log shows more.", title=run.cause or "It ended without a word.")

@@ -12,7 +12,7 @@ import numpy as np
 
 
 class Series:
-    """The rows of a run's metrics.jsonl; each `read` looks only at what was written since the last. Threads share it."""
+    """The rows of a run's metrics.jsonl; each `read` looks only at what is new. Threads may share it."""
 
     def __init__(self, folder: Path):
         self._path = folder / "metrics.jsonl"

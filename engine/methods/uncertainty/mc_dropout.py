@@ -136,7 +136,9 @@ class McDropout(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """(B, hidden): the hidden layer; to segment, (B, classes): each picture's mean logits."""
-        return self.net(images).flatten(2).mean(2) if self.segments else self.net[:-2](images)  # type: ignore[index]
+        if self.segments:
+            return self.net(images).flatten(2).mean(2)
+        return nn.Sequential(*list(self.net.children())[:-2])(images)
 
     def truth(self, batch: Batch) -> Tensor:
         """(B,) or (B, H, W) int64."""
