@@ -59,7 +59,9 @@ export default function (component) {
   const start = () => {
     play.textContent = "Stop"
     if (state.at === last) show(0)
-    state.timer = setInterval(() => (state.at === last ? stop() : show(state.at + 1)), data.pause)
+    const next = () => (state.at === last ? stop() : show(state.at + 1))
+    state.timer = setInterval(next, data.pause)
+    next()
   }
   const go = (step, released) => {  // the stored step nearest to the one that somebody pointed at
     if (last < 0) return

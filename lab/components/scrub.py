@@ -35,7 +35,8 @@ def scrub(
     It follows the newest frame until somebody moves the slider; -1 when there is no frame. pause: milliseconds between
     frames when played. steps: where each frame stands on the curves. pictures: "says" and "script" of each picture of a
     frame. curves: "says", "script", and "lines" with "name", "colour", "at", "value" and, if smoothed, "mean". map:
-    "url", "thumbnails", "says", "script" (see `lab.timeline`). newest: the last step on the curves, where the last frame stands.
+    "url", "thumbnails", "says", "script" (see `lab.timeline`). newest: the last step on the curves,
+    where the last frame stands.
     """
     data = {
         "frames": [{"label": label, "pictures": list(addresses)} for label, addresses in frames],

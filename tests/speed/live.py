@@ -1,6 +1,6 @@
 """Prints how fast a run's page is: a written number on screen, a reload at 50 000 steps, a move of the time machine.
 
-    python tests/speed/live.py [STEPS]
+    PYTHONPATH=tests python tests/speed/live.py [STEPS]
 
 Needs Chromium and Playwright; takes a minute. Nothing is asserted: clocks differ.
 """
@@ -14,10 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
-os.environ["VISIONARIUM_HOME"] = tempfile.mkdtemp(prefix="visionarium-speed-")
-
 from browser.conftest import CHROMIUM, SWITCHES, Server
+from playwright.sync_api import sync_playwright
 
 from engine.bench import Setup
 from engine.catalog import method
@@ -70,8 +68,7 @@ def said(name, seconds):
 
 
 def main(steps):
-    from playwright.sync_api import sync_playwright
-
+    os.environ["VISIONARIUM_HOME"] = tempfile.mkdtemp(prefix="visionarium-speed-")
     run = long_run(steps)
     began = time.perf_counter()
     found = Series(run.folder)
