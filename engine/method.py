@@ -139,7 +139,8 @@ class Method(Generic[P, M]):
 
     build(params, facts) returns the module; train(model, params, bench) yields one report per optimiser step, in all
     steps(params) of them. Every params class has a knob `data` (a source by name). The title, authors and idea stand in
-    the file's docstring (see `engine.catalog`).
+    the file's docstring (see `engine.catalog`). embed(model, images) gives features (B, D) of images (B, C, H, W) in
+    [0, 1]; where there is one, each evaluation stores a map of test images (see `engine.probe`).
     """
 
     params: type[P]
@@ -149,6 +150,7 @@ class Method(Generic[P, M]):
     lenses: tuple[Lens, ...]
     claim: Claim
     steps: Callable[[P], int] = lambda params: params.steps  # type: ignore[attr-defined]
+    embed: Callable[[M, Tensor], Tensor] | None = None
 
 
 def drive(method: Method[P, M], model: M, params: P, bench: Bench) -> Iterator[Report]:

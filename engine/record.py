@@ -2,6 +2,8 @@
 
 metrics.jsonl            one row a step: {"step": 3, "time": 0.8, "loss": 1.2}; {"resume": 3} cancels later rows
 media/00000003.safetensors   the tensors and strings reported at step 3
+probe/points.safetensors     the pinned test images of the embedding probe: thumbnails, labels, names of the classes
+probe/00000003.safetensors   their features at step 3 (see engine.probe)
 checkpoints/00000003.safetensors   the last two
 """
 
@@ -12,6 +14,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +83,7 @@ class Record:
         self._started, self._flushed = time.monotonic() - seconds, time.monotonic()
         if resume is not None:
             self._file.write(json.dumps({"resume": resume}) + "\n")
-            for step, path in _numbered(folder / "media"):
+            for step, path in _numbered(folder / "media") + _numbered(folder / "probe"):
                 if step > resume:
                     path.unlink()
 
@@ -145,22 +148,52 @@ def media(folder: Path) -> list[tuple[int, Path]]:
     return _numbered(folder / "media")
 
 
+def pin_points(folder: Path, thumbnails: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> None:
+    """Store the probe's images, once: uint8 (N, C, H, W), int64 (N,) with -1 where unknown, and the classes' names."""
+    (folder / "probe").mkdir(exist_ok=True)
+    values = {"thumbnails": thumbnails, "labels": labels, "classes": list(classes)}
+    write_values(folder / "probe" / "points.safetensors", values)
+
+
+def write_probe(folder: Path, step: int, features: np.ndarray, note: Mapping[str, Any]) -> None:
+    """Store the features (n, D) float16 of the first n pinned images. note: "images" n, "of", "seconds"."""
+    header = {"note": json.dumps(dict(note))}
+    replace_file(folder / "probe" / f"{step:08d}.safetensors", save({"features": features}, metadata=header))
+
+
+def probes(folder: Path) -> list[tuple[int, Path]]:
+    """(step, path) of a run's probes, oldest first, for `read_values`: "features" (n, D), no rows where time was
+    short."""
+    return _numbered(folder / "probe")
+
+
 def merge_rows(lines: Iterable[str], rows: dict[int, dict[str, Any]] | None = None) -> dict[int, dict[str, Any]]:
     """Lines of metrics.jsonl as rows by step, on top of `rows`: what a resume cancelled is gone, a step has one row.
 
     A line that a killed run or a full disk left half written is passed over.
     """
     merged = {} if rows is None else rows
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
+    for row in parse_lines(list(lines)):
         if "resume" in row:
             merged = {step: kept for step, kept in merged.items() if step <= row["resume"]}
         else:
             merged.setdefault(row["step"], {}).update(row)
     return merged
+
+
+def parse_lines(lines: Sequence[str]) -> list[dict[str, Any]]:
+    """Each line's JSON, without the lines that are none. All in one go, which is twice as fast, when all are whole."""
+    try:
+        found = json.loads(f"[{','.join(lines)}]")
+        if len(found) == len(lines):
+            return found
+    except json.JSONDecodeError:
+        pass
+    found = []
+    for line in lines:
+        with suppress(json.JSONDecodeError):
+            found.append(json.loads(line))
+    return found
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:

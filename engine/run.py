@@ -58,6 +58,7 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     from engine.catalog import method as find
     from engine.checkpoint import Checkpoint
     from engine.method import Curves, drive
+    from engine.probe import Probe
 
     method = find(plan.method)
     params = method.params.make(plan.values)
@@ -72,6 +73,7 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     seconds = next((row["time"] for row in reversed(before) if resume and row["step"] <= resume.step), 0.0)
     record = Record(folder, resume=resume.step if resume else None, seconds=seconds)
     provenance = Provenance(folder, plan, bench, resume.step if resume else None)
+    probe = Probe(folder, method, model, params, bench)
     write_state(folder, "running", step=bench.done, steps=method.steps(params), device=str(bench.device))
 
     def save() -> Path:
@@ -85,6 +87,8 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
         for report in drive(method, model, params, bench):
             record.write(bench.done, report, media=bench.due)
             provenance.note()
+            if bench.due:
+                probe.look(bench.done)
             if watch:
                 watch(bench.done, report)
             now, asked = time.monotonic(), wishes(folder)

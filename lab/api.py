@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from engine.assets import ROOT
 from engine.record import read_values
-from lab import warm
+from lab import timeline, warm
 from lab.figures import DRAWN, draw, jpeg, portable, raster
 from lab.pictures import ribbon, stack
 from lab.redraw import script
@@ -128,5 +128,6 @@ ROUTES: list[BaseRoute] = [
     Route("/api/runs/{id}/figures/{place:int}/{step:int}", figure),
     Route("/api/runs/{id}/archive", archive),
     Route("/api/runs/{id}/cells/{place:int}/{step:int}", cells),
+    *timeline.ROUTES,
     Mount("/api/fonts", app=StaticFiles(directory=ROOT / "fonts")),
 ]

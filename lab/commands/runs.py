@@ -58,6 +58,11 @@ def add(commands: Any) -> None:
     one.add_argument("--json", action="store_true")
     one.add_argument("--test", action="store_true", help="ask two that classify about the same test pictures")
     one.set_defaults(run=lambda given: compare(given, [run_of(target) for target in given.targets]))
+    one = verbs.add_parser("film", help="a run's time machine as an animation: map, curves and pictures over its steps")
+    one.add_argument("target", metavar="RUN", help="an id, a run's folder, or last")
+    one.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .gif, .webp or .png (animated)")
+    one.add_argument("--dark", action="store_true", help="light on dark")
+    one.set_defaults(run=film_run)
     for verb, meaning in VERBS.items():
         one = verbs.add_parser(verb, help=meaning)
         one.add_argument("targets", metavar="RUN", nargs="+", help="an id, a run's folder, or last")
@@ -162,6 +167,17 @@ def show_run(given: argparse.Namespace) -> int:
             value = [f"{key} {item:.6g}" if isinstance(item, float) else f"{key} {item}" for key, item in value.items()]
         lines = value if name in ("numbers", "knobs", "setup", "log") else [text(value)]
         print(f"{name:12}" + f"\n{'':12}".join(lines))
+    return 0
+
+
+def film_run(given: argparse.Namespace) -> int:
+    from lab.film import film
+
+    kind = given.out.suffix.lower().lstrip(".")
+    if kind not in ("gif", "webp", "png"):
+        raise ValueError(f"--out: {given.out} is no kind of film; end it in .gif, .webp or .png")
+    given.out.write_bytes(film(run_of(given.target), kind, given.dark))
+    print(f"{given.out}: {given.out.stat().st_size:,} bytes")
     return 0
 
 

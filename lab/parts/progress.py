@@ -1,4 +1,4 @@
-"""A run as it goes: state, curves, kept pictures under one slider, and what one may do with it."""
+"""A run as it goes: state, time machine, the end of its log, and what one may do with it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import numpy as np
 import streamlit as st
 
 from engine.method import Bars, Curves, Exhibit, Table
-from engine.record import read_values
-from lab import warm
-from lab.components.scrub import scrub
-from lab.figures import PICTURES
-from lab.parts.exhibit import is_dark, show
-from lab.runs import Run, Series, find
+from lab import timeline, warm
+from lab.parts.exhibit import show
+from lab.parts.timemachine import film_button, time_machine
+from lab.runs import Run, find
+from lab.runs.series import series_of
 from lab.runs.state import LIVE
 
 Colour = Literal["gray", "blue", "primary", "orange", "red", "green"]
@@ -39,23 +38,20 @@ def curves_of(rows: Sequence[Mapping[str, Any]], exhibits: Iterable[Exhibit]) ->
 
 
 def progress(id: str) -> None:
-    """The run, drawn again each second while it lives."""
+    """The run, drawn again twice a second while it lives: what it reports is on screen within a second."""
     try:
         live = find(id).state in LIVE
     except ValueError as error:
         st.error(f"{error}.")
         return
-    st.fragment(_progress, run_every=1.0 if live else None)(id, live)
+    st.fragment(_progress, run_every=0.5 if live else None)(id, live)
 
 
 def _progress(id: str, was_live: bool) -> None:
     run = find(id)
     if was_live and run.state not in LIVE:
         st.rerun()
-    key = f"series-{id}"
-    if key not in st.session_state:
-        st.session_state[key] = Series(run.folder)
-    rows = st.session_state[key].read()
+    rows = series_of(run.folder).read()
     status(run, rows)
     exhibits = warm.exhibits(run.plan.method)
     if not rows:
@@ -63,9 +59,17 @@ def _progress(id: str, was_live: bool) -> None:
     elif not exhibits:
         st.caption("The method is being loaded to show its figures.")
     else:
-        numbers = curves_of(rows, exhibits)
-        show_curves(exhibits, numbers, id)
-        pictures_of(run, exhibits, numbers)
+        time_machine(run, exhibits, timeline.numbers(run, exhibits))
+        film_button(run)
+    tail(run)
+
+
+def tail(run: Run) -> None:
+    """The end of its log, small."""
+    lines = run.log_tail(5)
+    if lines:
+        with st.container(key="tail"):
+            st.code("\n".join(lines), language=None, wrap_lines=True)
 
 
 def show_curves(exhibits: Iterable[Exhibit], numbers: Mapping[str, Any], key: str) -> None:
@@ -93,30 +97,39 @@ def status(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(state, color=COLOURS[state])
         st.markdown(f"step {step:,} of {steps:,}" if steps else "", width="content")
-        if state == "running":
-            st.markdown(time_left(rows, steps), width="content")
+        if state == "running" and (seconds := pace(rows)):
+            left = time_left(seconds * max(0, steps - rows[-1]["step"]))
+            st.markdown(f"{spoken_pace(seconds)}, {left}", width="content")
         if told.get("device") and told.get("peak_mb"):
             st.markdown(f":gray[{told['device']}, {told['peak_mb']:,} MB]", width="content")
         buttons(run, state)
     if ending := run.ending:
         st.caption(f":orange[{ending}]")
-    if steps:
+    if steps and state != "done":
         st.progress(min(1.0, step / steps))
     if state in ("failed", "lost"):
         st.error(run.hint or "The end of its log shows more.", title=run.cause or "It ended without a word.")
 
 
-def time_left(rows: Sequence[Mapping[str, Any]], steps: int) -> str:
-    """How long a run still takes at the speed of its last hundred steps."""
+def pace(rows: Sequence[Mapping[str, Any]]) -> float:
+    """Seconds a step, over the last hundred rows; 0 while nobody can tell."""
     last = rows[-100:]
     if len(last) < 2 or last[-1]["step"] <= last[0]["step"]:
-        return ""
-    pace = (last[-1]["time"] - last[0]["time"]) / (last[-1]["step"] - last[0]["step"])
-    left = pace * max(0, steps - last[-1]["step"])
+        return 0.0
+    return (last[-1]["time"] - last[0]["time"]) / (last[-1]["step"] - last[0]["step"])
+
+
+def spoken_pace(seconds: float) -> str:
+    """Seconds a step in words, in the unit that reads best."""
+    return f"{seconds:.1f} s a step" if seconds >= 1 else f"{1000 * seconds:.3g} ms a step"
+
+
+def time_left(seconds: float) -> str:
+    """How long a run still takes, in words."""
     for unit, size in (("hours", 3600), ("minutes", 60)):
-        if left >= 2 * size:
-            return f"about {left / size:.0f} {unit} left"
-    return f"about {left:.0f} seconds left"
+        if seconds >= 2 * size:
+            return f"about {seconds / size:.0f} {unit} left"
+    return f"about {seconds:.0f} seconds left"
 
 
 def buttons(run: Run, state: str) -> None:
@@ -124,6 +137,7 @@ def buttons(run: Run, state: str) -> None:
     verbs = {
         "Pause": ({"queued", "starting", "running"}, run.pause),
         "Cancel": (LIVE - {"cancelling"}, run.cancel),
+        "Save now": ({"running"}, run.save_now),
         "Sample now": ({"running"}, run.sample_now),
         "Resume": ({"paused", "cancelled", "failed", "lost"}, run.resume),
     }
@@ -135,26 +149,6 @@ def buttons(run: Run, state: str) -> None:
                 st.error(f"{error}.")
             else:
                 st.rerun()
-
-
-def pictures_of(run: Run, exhibits: Sequence[Exhibit], numbers: Mapping[str, Any]) -> None:
-    """All but the curves, at the step that the slider stands on."""
-    kept = run.media()
-    rest = [(place, exhibit) for place, exhibit in enumerate(exhibits) if not isinstance(exhibit, Curves)]
-    if not kept or not rest:
-        return
-    shown = [(place, exhibit) for place, exhibit in rest if isinstance(exhibit, PICTURES)]
-    dark = f"?dark={int(is_dark())}"
-    frames = [
-        (f"step {step:,}", [f"/api/runs/{run.id}/figures/{place}/{step}{dark}" for place, _ in shown])
-        for step, _ in kept
-    ]
-    at = scrub(frames, key=f"scrub-{run.id}")
-    for _, exhibit in shown:
-        st.caption(exhibit.says)
-    values = {**numbers, **read_values(kept[at][1])[0]}
-    others = [one for _, one in rest if not isinstance(one, PICTURES) and values.keys() >= set(one.names)]
-    show(others, values, f"{run.id}-kept")
 
 
 def ago(seconds: float) -> str:

@@ -95,7 +95,7 @@ def test_train_from_the_form_then_look_through_the_result(visit, server, shots):
     page.get_by_role("button", name="Start training").click()
     run = started_run(server, before)
     page.get_by_text("done", exact=True).first.wait_for()
-    page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
+    page.locator(".curves svg .line").first.wait_for()
     assert run.state == "done"
     page.screenshot(path=shots / "trained.png")
     page.get_by_role("link", name="Runs").first.click()

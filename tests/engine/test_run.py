@@ -1,5 +1,6 @@
 """The command behind every run, in this process: wishes, signals, errors, a full disk, torn files."""
 
+import contextlib
 import errno
 import json
 import os
@@ -176,6 +177,17 @@ def test_merging_lines_piece_by_piece_is_merging_them_at_once():
     for line in lines:
         pieces = record.merge_rows([line], pieces)
     assert pieces == record.merge_rows(lines) == {1: {"step": 1, "a": 1}, 2: {"step": 2, "a": 4}}
+
+
+@pytest.mark.parametrize(
+    "lines", [['{"a": 1'], ['{"a": "', '{"a": 2}'], ["[", "{}", "]"], ['{"a": 1}', "", '{"b": 2}'], []]
+)
+def test_many_lines_at_once_are_each_line_alone(lines):
+    alone = []
+    for line in lines:
+        with contextlib.suppress(json.JSONDecodeError):
+            alone.append(json.loads(line))
+    assert record.parse_lines(lines) == alone
 
 
 @pytest.mark.parametrize(

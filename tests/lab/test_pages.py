@@ -12,10 +12,12 @@ from streamlit.testing.v1 import AppTest
 from engine import catalog
 from engine.bench import Setup
 from engine.catalog import method
-from engine.folder import wish, write_state
+from engine.folder import wish, wishes, write_state
+from engine.method import Curves
 from engine.showcase import folder
 from lab import warm
 from lab.home import login_name
+from lab.parts import timemachine
 from lab.runs import line
 from lab.runs import state as states
 from lab.runs.run import plan
@@ -127,8 +129,8 @@ def finished(run):
 def test_a_finished_run_shows_curves_settings_and_log(finished):
     app = opened("run", id=finished.id)
     assert app.title[0].value == "my run"
-    assert app.get("vega_lite_chart")
     assert finished.id in text(app)
+    assert "step 3 of 3" in text(app)
     app = opened("run", id=finished.id, part="Settings")
     assert "--preset" in app.code[0].value or "--steps" in app.code[0].value
     assert {"code", "seed", "packages"} <= set(app.table[0].value.index)
@@ -159,6 +161,63 @@ def test_housekeeping_tells_what_runs_take_and_asks_before_it_deletes(finished):
     app.button(key=f"delete-{finished.id}").click().run()
     assert "gone for good" in text(app)
     assert finished.folder.exists()
+
+
+@pytest.fixture
+def scrubbed(monkeypatch):
+    """What the time machines of a page are given."""
+    given = []
+    scrub = timemachine.scrub
+
+    def noted(frames, **more):
+        given.append((frames, more))
+        return scrub(frames, **more)
+
+    monkeypatch.setattr(timemachine, "scrub", noted)
+    return given
+
+
+def test_a_run_has_a_time_machine_over_its_stored_steps(finished, scrubbed):
+    app = opened("run", id=finished.id)
+    frames, more = scrubbed[-1]
+    steps = [step for step, _ in finished.media()]
+    assert more["steps"] == steps
+    assert [label for label, _ in frames] == [f"step {step}" for step in steps]
+    assert all(f"/{step}?dark=" in address for (_, addresses), step in zip(frames, steps, strict=True)
+               for address in addresses)  # fmt: skip
+    curves = [one for one in method(finished.plan.method).exhibits if isinstance(one, Curves)]
+    assert [one["says"] for one in more["curves"]] == [one.says for one in curves]
+    assert more["newest"] == 3
+    assert more["map"]["url"].startswith(f"/api/runs/{finished.id}/map?stamp=")
+    assert "Film (GIF)" in [button.label for button in app.get("download_button")]
+
+
+def test_a_run_that_lives_tells_its_pace_and_takes_wishes(finished):
+    run = finished
+    (run.folder / "log.txt").write_text("the end of the log\n")
+    write_state(run.folder, "running", step=2, steps=3, device="cpu", peak_mb=700)
+    code = f"""
+import time
+from pathlib import Path
+from engine.lock import RUN, Lock
+Lock(Path({str(run.folder / "live.lock")!r}), RUN).take()
+print("held", flush=True)
+time.sleep(600)
+"""
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    try:
+        holder.stdout.readline()
+        app = opened("run", id=run.id)
+        assert "ms a step" in text(app) or "s a step" in text(app)
+        assert "left" in text(app)
+        assert "the end of the log" in text(app)
+        assert "cpu, 700 MB" in text(app)
+        assert [button.label for button in app.button] == ["Pause", "Cancel", "Save now", "Sample now"]
+        app.button(key=f"Save now-{run.id}").click().run()
+        assert "save" in wishes(run.folder)
+    finally:
+        holder.kill()
+        holder.wait()
 
 
 def test_a_finished_run_is_looked_through(finished):

@@ -5,6 +5,7 @@ import pytest
 
 from engine.record import rows
 from lab.runs import Series
+from lab.runs.series import series_of
 
 
 def course(seed):
@@ -50,3 +51,34 @@ def test_only_what_is_new_is_read(tmp_path, monkeypatch):
         file.write('{"step": 1000, "loss": 0.5}\n')
     assert series.read()[-1] == {"step": 1000, "loss": 0.5}
     assert len(parsed) == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_points_of_a_number_are_those_of_all_rows_however_it_grew(tmp_path, seed):
+    whole = "".join(course(seed)).encode()
+    series, cut, at = Series(tmp_path), random.Random(seed), 0
+    while at < len(whole):
+        at += cut.randrange(1, 500)
+        (tmp_path / "metrics.jsonl").write_bytes(whole[:at])
+        told = series.read()
+        for name in "abc":
+            known = [[row["step"], row[name]] for row in told if name in row]
+            assert series.points(name).tolist() == known
+    assert series.points("nobody reports this").shape == (0, 2)
+
+
+def test_another_file_under_the_name_is_read_anew(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1, "loss": 1.0}\n{"step": 2, "loss": 2.0}\n')
+    series = Series(tmp_path)
+    assert len(series.read()) == 2
+    assert len(series.points("loss")) == 2
+    path.write_text('{"step": 1, "loss": 9.0}\n')
+    assert series.read() == [{"step": 1, "loss": 9.0}]
+    assert series.points("loss").tolist() == [[1, 9.0]]
+
+
+def test_all_visitors_of_a_process_share_what_was_read(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 1.0}\n')
+    assert series_of(tmp_path) is series_of(tmp_path)
+    assert series_of(tmp_path).read() is series_of(tmp_path).read()

@@ -229,6 +229,7 @@ METHOD = Method(
     params=RandAugmentParams,
     build=AugmentedClassifier,
     train=train,
+    embed=lambda model, images: model.backbone(images),
     exhibits=(
         Curves(("loss",), "Cross-entropy on what the network saw: the stronger the augmentation, the higher it stays."),
         Curves(

@@ -228,6 +228,7 @@ METHOD = Method(
     params=PrototypicalParams,
     build=Prototypical,
     train=train,
+    embed=lambda model, images: model.embed(images),
     exhibits=(
         Curves(("loss",), "Cross-entropy over a task's classes; chance is log(ways)."),
         Curves(("accuracy", "pixel prototypes"), "Classes never trained on, against prototypes of raw pixels."),

@@ -249,6 +249,7 @@ METHOD = Method(
     params=MAEParams,
     build=MAE,
     train=train,
+    embed=MAE.features,
     exhibits=(
         Curves(("loss", "test_loss", "average_patch", "smooth_filling"), "Mean squared error on hidden patches, beside "
                "the average of each place and a smooth filling from what is visible. Below both, it has learned."),

@@ -255,6 +255,7 @@ METHOD = Method(
     params=MoCoParams,
     build=MoCo,
     train=train,
+    embed=MoCo.features,
     exhibits=(
         Curves(("loss", "chance"), "InfoNCE; chance is log(1 + queue). It rises when the queue fills with real keys, "
                "which are harder to tell apart than the random ones it began with, and falls again."),

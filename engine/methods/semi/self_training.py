@@ -90,9 +90,14 @@ class SelfTraining(nn.Module):
         for width in (params.width, *[params.student_width] * params.rounds):
             net = backbone(params.backbone, facts.channels, width=width, drop_path=params.drop_path)
             self.networks.append(Classifier(net, len(facts.classes), params.dropout))
+        self.learning = params.rounds
 
     def forward(self, images: Tensor) -> Tensor:
         return self.networks[-1](images)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, D): what the network that learns, or learned last, makes of images."""
+        return self.network(self.learning).get_submodule("backbone")(images)
 
     def network(self, round: int) -> nn.Module:
         """The teacher for 0, else the student of that round, or the last one."""
@@ -144,6 +149,7 @@ def train(model: SelfTraining, params: SelfTrainingParams, bench: Bench) -> Iter
     labelled, (unlabelled, truth) = part(data, known), rest(data, labels, known, params, bench)
 
     teacher, *students = model.networks
+    model.learning = 0
     yield from stage("teacher", fit(teacher, labelled, None, params, bench, params.teacher_steps))
     for name, student in zip(STAGES[1:], students, strict=False):
         told = bench.once(partial(answers, teacher, bench.chunks(unlabelled))).to(bench.device).softmax(dim=1)
@@ -152,6 +158,7 @@ def train(model: SelfTraining, params: SelfTrainingParams, bench: Bench) -> Iter
         target = told if params.targets == "soft" else F.one_hot(told.argmax(dim=1), told.shape[1]).float()
         lesson = (part(unlabelled, chosen.cpu()), target[chosen]) if params.ratio else None
         shown = report_card(told, truth, params.threshold, unlabelled)
+        model.learning += 1
         for report in stage(name, fit(student, labelled, lesson, params, bench, params.steps)):
             yield report | (shown if bench.due else {})
         teacher = student
@@ -259,6 +266,7 @@ METHOD = Method(
     params=SelfTrainingParams,
     build=SelfTraining,
     train=train,
+    embed=SelfTraining.features,
     steps=lambda params: params.teacher_steps + params.rounds * params.steps,
     exhibits=(
         Curves(tuple(f"{stage}/accuracy" for stage in STAGES),

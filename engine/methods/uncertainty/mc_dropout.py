@@ -134,6 +134,12 @@ class McDropout(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return self.net(images)
 
+    def features(self, images: Tensor) -> Tensor:
+        """(B, hidden): the hidden layer; to segment, (B, classes): each picture's mean logits."""
+        if self.segments:
+            return self.net(images).flatten(2).mean(2)
+        return nn.Sequential(*list(self.net.children())[:-2])(images)
+
     def truth(self, batch: Batch) -> Tensor:
         """(B,) or (B, H, W) int64."""
         if not self.segments:
@@ -301,6 +307,7 @@ METHOD = Method(
     params=McDropoutParams,
     build=McDropout,
     train=train,
+    embed=McDropout.features,
     exhibits=(
         Curves(("loss",), "Cross-entropy with dropout on, so it stays above that of an answer without."),
         Curves(("AUROC", "AUROC epistemic", "AUROC dropout off"),
