@@ -43,8 +43,8 @@ class Probe:
         self._folder, self._embed, self._model, self._params, self._bench = folder, method.embed, model, params, bench
         self._chunk = min(CHUNK, getattr(params, "batch", CHUNK))  # so it needs no more memory than training does
         self._started, self._spent = time.monotonic(), 0.0
-        self._pace = 0.0
-        """Seconds that the last chunk took; 0 before the first."""
+        self._chunks, self._busy = 0, 0.0
+        """Chunks that were embedded so far, and the seconds they took."""
         self._step = -1
         self._pinned: Memory | None = None
 
@@ -54,7 +54,7 @@ class Probe:
             return
         began, self._step = time.monotonic(), step
         allowed = SHARE * (began - self._started) + GRACE - self._spent
-        deadline = began + allowed / 2  # the other half is left to the next, so that maps are of one size
+        deadline = began + allowed / 4  # the rest is left to the next ones, so that maps are of nearly one size
         with undisturbed(self._model):
             pinned = self._pin()
             if pinned is None:
@@ -71,12 +71,13 @@ class Probe:
         assert self._embed is not None
         for batch in self._bench.chunks(pinned, self._chunk):
             began = time.monotonic()
-            if self._pace and began + self._pace > deadline:
+            if self._chunks and began + self._busy / self._chunks > deadline:
                 return
             with self._bench.autocast():
                 features = self._embed(self._model, batch.images)
-            yield narrow(features.float().flatten(1)).clamp(-6e4, 6e4).half().cpu()
-            self._pace = time.monotonic() - began
+            ready = narrow(features.float().flatten(1)).clamp(-6e4, 6e4).half().cpu()
+            self._chunks, self._busy = self._chunks + 1, self._busy + time.monotonic() - began
+            yield ready
 
     def _pin(self) -> Memory | None:
         """The pinned images, chosen and stored once; None where the data have no test images."""

@@ -47,7 +47,9 @@ def frames_of(run: Run, exhibits: Sequence[Exhibit], dark: bool = False) -> Iter
     if len(stops) < 2:
         raise ValueError(f"run {run.id} has {len(stops)} stored steps, and a film needs two; let it run on")
     curves = [one for one in exhibits if isinstance(one, Curves) and numbers.keys() >= set(one.names)][:2]
-    panels = [Panel(one, numbers, dark) for one in curves]
+    ends = [points[[0, -1], 0] for one in curves for points in (numbers[name] for name in one.names)]
+    span = (float(np.min(ends)), float(np.max(ends))) if ends else (0.0, 1.0)
+    panels = [Panel(one, numbers, span, dark) for one in curves]
     stills = list(pictures_of(run, exhibits, stops, dark))
     below = max((still.height + MARGIN for still in stills if still), default=0)
     top = 56 + max(SIDE if course else 0, len(panels) * (PANEL[1] + MARGIN) - MARGIN) + MARGIN
@@ -91,7 +93,7 @@ def map_picture(course: Course, step: float, dark: bool) -> Image.Image:
     ink, paper = ("#f0ede6", "#151514") if dark else ("#1d1c1a", "#fbfaf7")
     image = Image.new("RGB", (SIDE, SIDE), paper)
     pen, reach = ImageDraw.Draw(image), SIDE / 2 - 12
-    places = course.at(step) / float(np.nanmax(np.abs(course.places)) or 1) * reach
+    places = course.drawn(course.at(step)) * reach
     for (across, up), label in zip(places.tolist(), course.labels.tolist(), strict=True):
         if across == across:
             x, y = SIDE / 2 + across, SIDE / 2 - up
@@ -103,11 +105,12 @@ def map_picture(course: Course, step: float, dark: bool) -> Image.Image:
 class Panel:
     """One exhibit's curves, drawn once; `at` sets the cursor and the numbers."""
 
-    def __init__(self, exhibit: Exhibit, numbers: Mapping[str, np.ndarray], dark: bool):
+    def __init__(self, exhibit: Exhibit, numbers: Mapping[str, np.ndarray], span: tuple[float, float], dark: bool):
+        """span: the first and the last step, which all panels share."""
         self.ink, self.paper = ("#f0ede6", "#151514") if dark else ("#1d1c1a", "#fbfaf7")
         self.lines = {said: thin(numbers[name]) for name, said in shorter(exhibit.names).items()}
         every = np.concatenate(list(self.lines.values()))
-        self.low, self.high = every.min(0), every.max(0)
+        self.low, self.high = (np.array([span[i], end]) for i, end in enumerate((every[:, 1].min(), every[:, 1].max())))
         self.high = np.where(self.high - self.low < 1e-12, self.low + 1, self.high)
         self.image = Image.new("RGB", PANEL, self.paper)
         pen = ImageDraw.Draw(self.image)

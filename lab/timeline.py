@@ -46,6 +46,15 @@ class Course:
     classes: tuple[str, ...]
     skipped: int
 
+    @property
+    def reach(self) -> float:
+        """Half the side of the square that is drawn: all but one in 200 coordinates, and a little more."""
+        return max(float(np.nanquantile(np.abs(self.places), 0.995)) * 1.15, 1e-9)
+
+    def drawn(self, places: np.ndarray) -> np.ndarray:
+        """Places as coordinates from -1 to 1 of that square; far outliers stand on its edge."""
+        return np.clip(places / self.reach, -1, 1)
+
     def at(self, step: float) -> np.ndarray:
         """Places (N, 2) at a step or between two probes: there points are on the straight way from one to the next."""
         last = len(self.steps) - 1
@@ -84,7 +93,7 @@ def _course(folder: Path, stamp: str) -> Course | None:
 
 def told(course: Course) -> dict[str, Any]:
     """A course as JSON: whole numbers in base64, little endian."""
-    scaled = course.places / max(float(np.nanmax(np.abs(course.places))), 1e-9) * FULL
+    scaled = course.drawn(course.places) * FULL
     whole = np.where(np.isnan(scaled), ABSENT, np.nan_to_num(scaled).round()).astype("<i2")
     labels = np.unique(course.labels).tolist()
     names = {label: course.classes[label] if 0 <= label < len(course.classes) else "" for label in labels}
