@@ -34,31 +34,38 @@ RESERVE = 64 << 10
 
 @dataclass(frozen=True)
 class Plan:
-    """run.json: what a run does. `values` and `setup` are plain knob values, complete."""
+    """run.json: what a run does. `values` and `setup` are plain knob values, complete.
+
+    cloned_from: the id of the run whose knobs the form or the command began with.
+    """
 
     method: str
     values: Mapping[str, Any]
     setup: Mapping[str, Any]
     created: float
     name: str = ""
+    cloned_from: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> Plan:
         """The plan of a run's folder; ValueError when there is none."""
         try:
             found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-            return cls(**{key: found[key] for key in cls.__dataclass_fields__})
+            return cls(**{key: found[key] for key in cls.__dataclass_fields__ if key in found})
         except (FileNotFoundError, NotADirectoryError):
             raise ValueError(f"{folder} is no run: it has no run.json") from None
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
             raise ValueError(f"{folder / 'run.json'} is damaged; delete the folder, or restore the file") from None
 
 
-def plan_run(folder: Path, method_id: str, params: Params, setup: Params, name: str = "") -> Plan:
+def plan_run(
+    folder: Path, method_id: str, params: Params, setup: Params, name: str = "", *, cloned_from: str = ""
+) -> Plan:
     """Make a run's folder. FileExistsError when the folder already holds a run."""
     if (folder / "run.json").exists():
         raise FileExistsError(f"{folder} already holds a run; choose another folder, or resume it")
-    plan = Plan(method_id, params.model_dump(mode="json"), setup.model_dump(mode="json"), time.time(), name)
+    values, how = params.model_dump(mode="json"), setup.model_dump(mode="json")
+    plan = Plan(method_id, values, how, time.time(), name, cloned_from=cloned_from)
     (folder / "control").mkdir(parents=True, exist_ok=True)
     replace_file(folder / "run.json", json.dumps(vars(plan), indent=1).encode())
     return plan

@@ -15,6 +15,7 @@ from lab import warm
 from lab.components.scrub import scrub
 from lab.figures import PICTURES
 from lab.parts.exhibit import is_dark, show
+from lab.parts.failure import failure
 from lab.runs import Run, Series, find
 from lab.runs.state import LIVE
 
@@ -101,7 +102,7 @@ def status(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
     if steps:
         st.progress(min(1.0, step / steps))
     if state in ("failed", "lost"):
-        st.error(run.hint or "The end of its log shows more.", title=run.cause or "It ended without a word.")
+        failure(run)
 
 
 def time_left(rows: Sequence[Mapping[str, Any]], steps: int) -> str:

@@ -159,23 +159,27 @@ def stamp(folder: Path) -> str:
     return f"{found.st_mtime_ns}-{found.st_ino}-{found.st_size}"
 
 
-def start(method_id: str, params: Params, setup: Params, name: str = "", folder: Path | None = None) -> Run:
+def start(
+    method_id: str, params: Params, setup: Params, name: str = "", folder: Path | None = None, *, cloned_from: str = ""
+) -> Run:
     """Plan a run and give it its place in the waiting line of its device.
 
     It is nobody's child: it lives on when the caller ends. folder: where, instead of in the lab's home.
     ValueError when the name cannot be, the disk is full or the folder already holds a run.
     """
-    run = plan(method_id, params, setup, name, folder)
+    run = plan(method_id, params, setup, name, folder, cloned_from=cloned_from)
     LOCAL.submit(run.folder)
     return run
 
 
-def plan(method_id: str, params: Params, setup: Params, name: str = "", folder: Path | None = None) -> Run:
+def plan(
+    method_id: str, params: Params, setup: Params, name: str = "", folder: Path | None = None, *, cloned_from: str = ""
+) -> Run:
     """The folder of a run that nobody carries out yet."""
     from lab.runs.check import rooted
 
     name, params = checked_name(name), rooted(params)
     check_space(folder or runs_folder())
     target = folder.expanduser().absolute() if folder else new_run_folder()
-    plan_run(target, method_id, params, setup, name)
+    plan_run(target, method_id, params, setup, name, cloned_from=cloned_from)
     return Run(target)

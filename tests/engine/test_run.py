@@ -189,6 +189,6 @@ def test_merging_lines_piece_by_piece_is_merging_them_at_once():
     ],
 )
 def test_causes_are_one_line_with_what_to_do(error, cause, hint):
-    said, advice = explain(error)
+    said, advice, _ = explain(error)
     assert said == cause
     assert hint in advice
