@@ -42,7 +42,7 @@ def explain(error: BaseException, values: Mapping[str, Any] | None = None, use: 
     if isinstance(error, FloatingPointError):
         place = "".join(f"{note} " for note in getattr(error, "__notes__", ()))
         lower = {"lr": a_third(values["lr"])} if values.get("lr") else {}
-        return Told(cause, f"{place}Lower the learning rate, then clone the run.", lower)
+        return Told(cause, f"{place}Lower the learning rate.", lower)
     if isinstance(error, RuntimeError) and SHAPES.search(str(error)):
         return Told(cause, "Shapes do not agree: the size, channels or classes of the data do not fit the knobs.", {})
     if isinstance(error, (ValueError, FileNotFoundError, ImportError)):
@@ -65,8 +65,8 @@ def missing_data(spec: str) -> tuple[str, dict[str, Any]]:
     if not path or name not in {row.spec.partition(":")[0] for row in FILES} or Path(path).expanduser().exists():
         return "", {}
     if (near := nearest(Path(path).expanduser())) is None:
-        return f"Put the files back to {path}, or clone the run with other data.", {}
-    return f"{path} is missing; {near} is there: clone the run with data {name}:{near}.", {"data": f"{name}:{near}"}
+        return f"Put the files back to {path}, or choose other data.", {}
+    return f"{path} is missing; {near} is there: write data {name}:{near}.", {"data": f"{name}:{near}"}
 
 
 @contextmanager

@@ -55,13 +55,13 @@ def advice(values: Mapping[str, Any], use: Use | None = None) -> tuple[str, dict
     """
     batch = values.get("batch")
     if not isinstance(batch, int) or use is None:
-        return "Not enough memory: lower batch or size, then clone the run.", {}
+        return "Not enough memory: lower batch or size.", {}
     least = f"Not enough memory: batch {batch} needs more than {megabytes(use.peak)} of {megabytes(use.room)}"
     fits = min(batch_that_fits(batch, use), batch // 2)
     if not fits:
-        return f"{least}, and no batch fits: lower size or the network's width, then clone the run.", {}
+        return f"{least}, and no smaller one fits: lower size or the network's width.", {}
     needs = megabytes(max(use.at(batch, fits), use.fixed))
-    return f"{least}. Batch {fits} needs about {needs}: clone the run with it.", {"batch": fits}
+    return f"{least}. Batch {fits} needs about {needs}.", {"batch": fits}
 
 
 def megabytes(size: int) -> str:

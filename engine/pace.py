@@ -62,7 +62,7 @@ class Estimate(NamedTuple):
     whole: float | None
 
 
-def estimate(loops: list[Loop], steps: int, tail: float = 0.0, underway: float = 0.0) -> Estimate:
+def estimate(loops: list[Loop], steps: int, *, tail: float = 0.0, underway: float = 0.0) -> Estimate:
     """Seconds of a training of `steps` steps. tail: after the last. underway: how long the step in progress has taken.
 
     A loop that was not come to is thought to go at the pace of the last one that was.
@@ -86,6 +86,7 @@ class Sampling(Bench):
         super().__init__(setup)
         self.patience = patience
         self.loops: list[Loop] = []
+        self.tail = 0.0
         self._marked = time.monotonic()
 
     def _order(self, start: int, steps: int) -> Iterator[int]:
@@ -115,9 +116,9 @@ class Sampling(Bench):
         else:
             (loop.look if self.due else loop.plain).append(took)
 
-    def passed(self) -> float:
-        """Seconds since the last report."""
-        return self._now() - self._marked
+    def end(self) -> None:
+        """The training has ended: file what it did after its last report."""
+        self.tail = self._now() - self._marked
 
     @property
     def measured(self) -> int:

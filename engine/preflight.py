@@ -147,6 +147,7 @@ class Check:
                     self.found.remarks.append("time was up before every part of the training was seen")
                     return
                 self._now(STEP)
+        bench.end()
 
     def too_late(self) -> None:
         """Tell that time is up in the midst of something; called by another thread."""
@@ -160,7 +161,7 @@ class Check:
         found, bench = self.found, self._bench
         if bench is not None and found.start_seconds is not None:
             underway = time.monotonic() - self._doing_since if self._doing == STEP else 0.0
-            seen = estimate(bench.loops, found.steps, underway)
+            seen = estimate(bench.loops, found.steps, tail=bench.tail, underway=underway)
             found.measured = bench.measured
             found.first_seconds, found.step_seconds, found.look_seconds = seen.first, seen.step, seen.look
             found.seconds = None if seen.whole is None else found.start_seconds + seen.whole

@@ -23,7 +23,8 @@ def method_page(id: str) -> None:
         link("methods", "All methods")
         return
     header(card)
-    tabs = st.tabs(PARTS, on_change="rerun", key="part", bind="query-params")
+    first = "Train" if "clone" in st.query_params else None
+    tabs = st.tabs(PARTS, default=first, on_change="rerun", key="part", bind="query-params")
     for tab, part in zip(
         tabs, (lambda: play(id), lambda: idea(card), lambda: train(card), lambda: receipt(card)), strict=True
     ):

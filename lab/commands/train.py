@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -186,6 +187,9 @@ def report(run: Run) -> int:
         print(f"go on: visionarium runs resume {_name(run)}")
     else:
         print(f"{state} after {step} steps: {run.cause}. {run.hint}".rstrip(), file=sys.stderr)
+        for name, value in (run.told.get("instead") or {}).items():
+            flag = name.replace("_", "-")
+            print(f"again: visionarium train --from {_name(run)} --{flag} {shlex.quote(str(value))}", file=sys.stderr)
         print(f"log: {run.folder / 'log.txt'}", file=sys.stderr)
     return EXIT.get(state, 1)
 

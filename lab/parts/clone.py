@@ -97,10 +97,16 @@ def changes_in_address(knobs: tuple[Knob, ...]) -> dict[str, Any]:
 
 
 def header(source: Source) -> None:
-    """What is cloned, and the way back to the presets."""
+    """What is cloned, and the way to the presets."""
     with st.container(horizontal=True, vertical_alignment="center"):
         link("run", f"Cloned from {source.title}", query={"id": source.run.id}, icon=":material/history:")
-        link("method", "Presets instead", query={"id": source.run.plan.method, "part": "Train"})
+        st.button("Presets instead", type="tertiary", on_click=forget)
+
+
+def forget() -> None:
+    """Take the clone out of the address."""
+    for name in [name for name in st.query_params if name == "clone" or name.startswith(WITH)]:
+        del st.query_params[name]
 
 
 def differing(before: Params, now: Params) -> list[tuple[str, Any, Any]]:

@@ -76,8 +76,10 @@ def stop(place: str) -> None:
 
 def answer(found: Preflight, at: float, key: str) -> None:
     """What was found. at: when, in seconds since the epoch. key: of the form, whose knobs may be set from here."""
-    if not found.ok:
-        st.error("\n\n".join(sentence(problem) for problem in found.problems), title="It would fail")
+    if found.ok:
+        st.markdown(f":green[{sentence(verdict(found))}]")
+    else:
+        st.error("\n\n".join(sentence(problem) for problem in found.problems), title=sentence(verdict(found)))
         for name, value in found.instead.items():
             st.button(f"Set {name.replace('_', ' ')} to {plain(value)}", on_click=put, args=(f"{key}.{name}", value))
     if rows := facts(found, at):
@@ -85,8 +87,6 @@ def answer(found: Preflight, at: float, key: str) -> None:
         st.markdown("\n".join(["| | |", "| --- | --- |", *lines]))
     for remark in found.remarks:
         st.caption(sentence(remark))
-    if found.ok:
-        st.markdown(f":green[{sentence(verdict(found))}]")
 
 
 def sentence(text: str) -> str:

@@ -97,9 +97,9 @@ def facts(found: Preflight, now: float) -> dict[str, str]:
         if seconds is not None:
             rows[name] = span(seconds)
     if found.look_seconds is not None:
-        rows["an evaluation"] = f"{span(found.look_seconds)} more"
+        rows["evaluation"] = f"{span(found.look_seconds)} more"
     if found.seconds is not None and found.ok:
-        rows["ends"] = f"at about {clock(now + found.seconds, now)} (in {span(found.seconds)}), if it starts now"
+        rows["ends"] = f"at about {clock(now + found.seconds, now)} (in {span(found.seconds)})"
     return rows
 
 
