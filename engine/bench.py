@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, Literal, Protocol, TypeVar
@@ -152,13 +152,18 @@ class Bench:
             self._restore()
         self._open = True
         try:
-            for step in range(start, steps):
-                self._at, self.done = (loop, step + 1), self.done + 1
+            before = self.done - start
+            for step in self._order(start, steps):
+                self._at, self.done = (loop, step + 1), before + step + 1
                 self.due = self._look or (step + 1) * self.setup.looks // steps > step * self.setup.looks // steps
                 self._look = False
                 yield step
         finally:
             self._open = False
+
+    def _order(self, start: int, steps: int) -> Iterable[int]:
+        """The steps of a loop that are done. A pre-flight leaves most of them out."""
+        return range(start, steps)
 
     def _start(self, loop: int, steps: int) -> int:
         """The step at which the loop numbered `loop` begins here: later than 0 only in a resumed run."""

@@ -70,9 +70,15 @@ def take_preset(arguments: Sequence[str]) -> tuple[Preset, list[str]]:
 def command(method: str, params: Params, setup: Setup, preset: Preset = "demo") -> str:
     """The shortest command line that starts this run."""
     words = ["visionarium", "train", method] + ([] if preset == "demo" else ["--preset", preset])
-    for given, usual in ((params, type(params).make({}, preset)), (setup, type(setup)())):
-        for name, value in given:
-            if value != getattr(usual, name):
-                words.append("--" + name.replace("_", "-"))
-                words += [str(item) for item in value] if isinstance(value, tuple) else [str(value)]
-    return shlex.join(words)
+    usual = type(params).make({}, preset), type(setup)()
+    return shlex.join([*words, *changed(params, usual[0]), *changed(setup, usual[1])])
+
+
+def changed(given: Params, usual: Params) -> list[str]:
+    """The flags that make `given` of `usual`."""
+    words = []
+    for name, value in given:
+        if value != getattr(usual, name):
+            words.append("--" + name.replace("_", "-"))
+            words += [str(item) for item in value] if isinstance(value, tuple) else [str(value)]
+    return words

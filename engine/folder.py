@@ -35,7 +35,10 @@ RESERVE = 64 << 10
 
 @dataclass(frozen=True)
 class Plan:
-    """run.json: what a run does. `values` and `setup` are plain knob values, complete. visitor: who asked for it."""
+    """run.json: what a run does. `values` and `setup` are plain knob values, complete.
+
+    visitor: who asked for it. cloned_from: the id of the run whose knobs the form or the command began with.
+    """
 
     method: str
     values: Mapping[str, Any]
@@ -43,6 +46,7 @@ class Plan:
     created: float
     name: str = ""
     visitor: str = ""
+    cloned_from: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> Plan:
@@ -56,11 +60,15 @@ class Plan:
             raise ValueError(f"{folder / 'run.json'} is damaged; delete the folder, or restore the file") from None
 
 
-def plan_run(folder: Path, method_id: str, params: Params, setup: Params, name: str = "", visitor: str = "") -> Plan:
+def plan_run(
+    folder: Path, method_id: str, params: Params, setup: Params, name: str = "", visitor: str = "",
+    cloned_from: str = "",
+) -> Plan:  # fmt: skip
     """Make a run's folder. FileExistsError when the folder already holds a run."""
     if (folder / "run.json").exists():
         raise FileExistsError(f"{folder} already holds a run; choose another folder, or resume it")
-    plan = Plan(method_id, params.model_dump(mode="json"), setup.model_dump(mode="json"), time.time(), name, visitor)
+    values, how = params.model_dump(mode="json"), setup.model_dump(mode="json")
+    plan = Plan(method_id, values, how, time.time(), name, visitor, cloned_from)
     (folder / "control").mkdir(parents=True, exist_ok=True)
     replace_file(folder / "run.json", json.dumps(vars(plan), indent=1).encode())
     return plan

@@ -99,15 +99,12 @@ class Record:
 
     def flush(self) -> None:
         """Put all rows on file. FloatingPointError names the first loss that is not finite."""
-        bad = None
+        bad = ""
         for step, seconds, numbers in self._waiting:
-            row: dict[str, Any] = {"step": step, "time": round(seconds, 3)}
-            for name, value in numbers.items():
-                number = float(value)
-                row[name] = number if math.isfinite(number) else None
-                if not math.isfinite(number) and "loss" in name and bad is None:
-                    bad = f"{name} became {number} at step {step}; lower the learning rate or raise the warm-up"
-            self._file.write(json.dumps(row) + "\n")
+            found = {name: float(value) for name, value in numbers.items()}
+            shown = {name: number if math.isfinite(number) else None for name, number in found.items()}
+            self._file.write(json.dumps({"step": step, "time": round(seconds, 3)} | shown) + "\n")
+            bad = bad or bad_loss(step, found)
         self._waiting, self._flushed = [], time.monotonic()
         self._file.flush()
         if bad:
@@ -127,6 +124,14 @@ class Record:
     def close(self) -> None:
         self.flush()
         self._file.close()
+
+
+def bad_loss(step: int, report: Report) -> str:
+    """Names the first loss among a report's numbers that is not finite; "" when all are."""
+    for name, value in report.items():
+        if "loss" in name and is_number(value) and not math.isfinite(value):
+            return f"{name} became {float(value)} at step {step}; lower the learning rate or raise the warm-up"
+    return ""
 
 
 def is_number(value: Any) -> bool:

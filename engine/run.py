@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 import threading
@@ -14,8 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine import memory
 from engine.best import Best, Figure
-from engine.folder import Plan, State, free_reserve, granted, keep_reserve, wishes, write_state
+from engine.explain import explain, is_out_of_memory, naming_what_broke
+from engine.folder import Plan, State, free_reserve, granted, keep_reserve, read_state, wishes, write_state
 from engine.lock import RUN, Lock
 from engine.provenance import Provenance
 from engine.record import Record, checkpoints, rows
@@ -36,7 +37,7 @@ def run(folder: Path, watch: Callable[[int, Report], None] | None = None) -> Sta
     """
     plan = Plan.read(folder)
     with Lock(folder / "live.lock", RUN):
-        write_state(folder, "starting", pid=os.getpid(), cause=None, hint=None)
+        write_state(folder, "starting", pid=os.getpid(), cause=None, hint=None, instead=None)
         try:
             keep_reserve(folder)
             return _train(folder, plan, watch)
@@ -44,8 +45,8 @@ def run(folder: Path, watch: Callable[[int, Report], None] | None = None) -> Sta
             write_state(folder, "cancelled", cause="stopped by the keyboard, without saving")
             return "cancelled"
         except Exception as error:
-            cause, hint = explain(error)
-            write_state(folder, "failed", cause=cause, hint=hint)
+            use = _memory_use(folder, error) if is_out_of_memory(error) else None
+            write_state(folder, "failed", **explain(error, plan.values, use)._asdict())
             with suppress(OSError):  # the log may be on a full disk
                 traceback.print_exc()
             return "failed"
@@ -74,7 +75,9 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     record = Record(folder, resume=resume.step if resume else None, seconds=seconds)
     provenance = Provenance(folder, plan, bench, resume.step if resume else None)
     probe = Probe(folder, method, model, params, bench)
-    write_state(folder, "running", step=bench.done, steps=method.steps(params), device=str(bench.device))
+    device = bench.device.type
+    fixed = memory.fixed_part(model, device) >> 20
+    write_state(folder, "running", step=bench.done, steps=method.steps(params), device=device, fixed_mb=fixed)
 
     def save() -> Path:
         values = dict(plan.values)
@@ -83,7 +86,7 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     ended: State = "done"
     cause = None
     saved = told = time.monotonic()
-    with caught_signals() as signals:
+    with caught_signals() as signals, naming_what_broke(model):
         for report in drive(method, model, params, bench):
             record.write(bench.done, report, media=bench.due)
             provenance.note()
@@ -106,11 +109,11 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
                 save()
                 saved = now
             if now - told > 1:
-                write_state(folder, "running", step=bench.done, peak_mb=_peak_mb(bench.device.type))
+                write_state(folder, "running", step=bench.done, peak_mb=memory.peak(device) >> 20)
                 told = now
         save()
     record.close()
-    write_state(folder, ended, step=bench.done, peak_mb=_peak_mb(bench.device.type), cause=cause)
+    write_state(folder, ended, step=bench.done, peak_mb=memory.peak(device) >> 20, cause=cause)
     granted(folder, "cancel")
     granted(folder, "pause")
     return ended
@@ -147,24 +150,10 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
     return None
 
 
-def explain(error: Exception) -> tuple[str, str]:
-    """(cause in one line, what to do) for an error that ended a run."""
-    cause = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-    if "out of memory" in cause.lower() or isinstance(error, MemoryError):
-        return cause, "Not enough memory: lower batch or size, then resume."
-    if isinstance(error, OSError) and error.errno == 28:
-        return cause, "The disk is full: free some space, then resume. The last checkpoint is whole."
-    if isinstance(error, FloatingPointError):
-        return cause, "Lower the learning rate, then clone the run."
-    if isinstance(error, (ValueError, FileNotFoundError, ImportError)):
-        return str(error).splitlines()[0][:300], ""
-    return cause, "This is a fault in the method; the log's end shows where."
-
-
-def _peak_mb(device: str) -> int:
-    """Largest memory use so far: of the GPU on a GPU, of the process elsewhere."""
-    if device == "cuda":
-        import torch
-
-        return torch.cuda.max_memory_allocated() >> 20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+def _memory_use(folder: Path, error: Exception) -> memory.Use | None:
+    """What the run needed when its memory did not suffice; None when it had not come to training."""
+    told = read_state(folder)
+    if "fixed_mb" not in told:
+        return None
+    device = told["device"]
+    return memory.Use(memory.peak(device) + memory.asked(error), told["fixed_mb"] << 20, memory.room(device))

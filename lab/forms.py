@@ -92,7 +92,8 @@ def number(knob: Knob, value: float, common: dict[str, Any]) -> float:
     kind: Callable[[Any], Any] = int if knob.kind == "int" else float
     low, high = (None if end is None else kind(end) for end in (knob.low, knob.high))
     if knob.log and low is not None and high is not None:
-        options = ladder(low, high, (value, knob.default, knob.paper), whole=knob.kind == "int")
+        set_by_code = st.session_state.get(common["key"])
+        options = ladder(low, high, (value, knob.default, knob.paper, set_by_code), whole=knob.kind == "int")
         return kind(st.select_slider(label(knob), options, value, format_func=lambda x: f"{x:g}", **common))
     step = 1 if knob.kind == "int" else fine_step(knob, value)
     if low is not None and high is not None and (high - low) / step <= (SLIDES if knob.kind == "int" else 2000):

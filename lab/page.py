@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine import catalog
+from lab.parts import clone
 from lab.parts.idea import header, idea
 from lab.parts.links import link
 from lab.parts.play import play
@@ -23,6 +24,7 @@ def method_page(id: str) -> None:
         link("methods", "All methods")
         return
     header(card)
+    clone.turn_to("Train", "part")
     tabs = st.tabs(PARTS, on_change="rerun", key="part", bind="query-params")
     for tab, part in zip(
         tabs, (lambda: play(id), lambda: idea(card), lambda: train(card), lambda: receipt(card)), strict=True

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from engine.catalog import card
+from lab.parts.clone import descent
 from lab.parts.links import link
 from lab.parts.play import play
 from lab.parts.progress import ago, progress
@@ -24,6 +25,7 @@ with st.container(key="label", gap="xsmall"):
 with st.container(horizontal=True, vertical_alignment="center"):
     link("method", method.title, query={"id": plan.method})
     st.markdown(f":gray[started {ago(plan.created)}]", width="content")
+    descent(run)
 
 tabs = st.tabs(["Course", "Look", "Settings", "Log"], on_change="rerun", key="part", bind="query-params")
 if tabs[0].open:

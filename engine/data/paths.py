@@ -36,6 +36,17 @@ def existing(name: str, spec: str) -> Path:
     raise ValueError(f"{path} does not exist; {hint}")
 
 
+def nearest(path: Path) -> Path | None:
+    """The path that is there and whose names, one by one, are most like those of `path`; None when none comes near."""
+    if path.exists():
+        return path
+    parent = nearest(path.parent) if path.parent != path else None
+    if parent is None or not parent.is_dir() or not os.access(parent, os.R_OK):
+        return None
+    near = get_close_matches(path.name, os.listdir(parent), 1, 0.6)
+    return parent / near[0] if near else None
+
+
 def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """(folder, names of its files), depth first in the order of names; links are followed, but never in a circle."""
     seen = set()

@@ -12,6 +12,7 @@ import streamlit as st
 from engine.method import Bars, Curves, Exhibit, Table
 from lab import timeline, warm
 from lab.parts.exhibit import show
+from lab.parts.failure import failure
 from lab.parts.timemachine import film_button, time_machine
 from lab.runs import Run, find
 from lab.runs.series import series_of
@@ -108,7 +109,7 @@ def status(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
     if steps and state != "done":
         st.progress(min(1.0, step / steps))
     if state in ("failed", "lost"):
-        st.error(run.hint or "The end of its log shows more.", title=run.cause or "It ended without a word.")
+        failure(run)
 
 
 def pace(rows: Sequence[Mapping[str, Any]]) -> float:

@@ -198,7 +198,13 @@ def stamp(folder: Path) -> str:
 
 
 def start(
-    method_id: str, params: Params, setup: Params, name: str = "", folder: Path | None = None, visitor: str = ""
+    method_id: str,
+    params: Params,
+    setup: Params,
+    name: str = "",
+    folder: Path | None = None,
+    visitor: str = "",
+    cloned_from: str = "",
 ) -> Run:
     """Plan a run and give it its place in the waiting line of its device.
 
@@ -206,13 +212,19 @@ def start(
     whose turns it goes, where several wait.
     ValueError when the name cannot be, the disk is full or the folder already holds a run.
     """
-    run = plan(method_id, params, setup, name, folder, visitor)
+    run = plan(method_id, params, setup, name, folder, visitor, cloned_from)
     LOCAL.submit(run.folder)
     return run
 
 
 def plan(
-    method_id: str, params: Params, setup: Params, name: str = "", folder: Path | None = None, visitor: str = ""
+    method_id: str,
+    params: Params,
+    setup: Params,
+    name: str = "",
+    folder: Path | None = None,
+    visitor: str = "",
+    cloned_from: str = "",
 ) -> Run:
     """The folder of a run that nobody carries out yet."""
     from lab.runs.check import rooted
@@ -220,5 +232,5 @@ def plan(
     name, params = checked_name(name), rooted(params)
     check_space(folder or runs_folder())
     target = folder.expanduser().absolute() if folder else new_run_folder()
-    plan_run(target, method_id, params, setup, name, visitor)
+    plan_run(target, method_id, params, setup, name, visitor, cloned_from)
     return Run(target)

@@ -21,9 +21,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from engine.folder import EXIT, Plan, State, free_reserve, granted, read_state, wish, wishes, write_state
 from engine.lock import SUPERVISOR, Lock, holder
+from engine.memory import Use, advice, available
 from lab.runs.executors import environment
 from lab.runs.line import Slot, Waiter
 from lab.runs.state import ENDED, KILL_AFTER, TERM_AFTER
@@ -101,7 +103,7 @@ def supervise(folder: Path, joined: Callable[[], None] = lambda: None) -> State:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: wish(folder, "cancel"))
-    write_state(folder, "queued", cause=None, hint=None)
+    write_state(folder, "queued", cause=None, hint=None, instead=None)
     waiter = Waiter(folder, Plan.read(folder))
     joined()
     slot = _wait_in_line(folder, waiter)
@@ -182,20 +184,23 @@ def _attend(folder: Path, child: subprocess.Popen[bytes]) -> str:
 
 def _conclude(folder: Path, code: int, sent: str, memory: bool) -> State:
     """How it ended: as the run told, or else as its exit shows."""
-    told = read_state(folder).get("state")
+    last = read_state(folder)
+    told = last.get("state")
     if told in ENDED:
         return told
     if ended := _wished(folder):
         late = f"it did not answer and was ended by SIGKILL after {KILL_AFTER:.0f} s; its last checkpoint is whole"
         write_state(folder, ended, cause=late if sent == "SIGKILL" else None)
         return ended
+    instead: dict[str, Any] = {}
     if code == -signal.SIGKILL and memory:
-        cause, hint = "killed: out of memory", "Not enough memory: lower batch or size, then resume."
+        use = Use(last["peak_mb"] << 20, last["fixed_mb"] << 20, available()) if "peak_mb" in last else None
+        cause, (hint, instead) = "killed: out of memory", advice(Plan.read(folder).values, use)
     elif code < 0:
         cause, hint = f"killed by {signal.Signals(-code).name}", "Resume goes on from its last checkpoint."
     else:
         cause, hint = last_line(folder) or f"ended with code {code}", ""
-    write_state(folder, "failed", cause=cause, hint=hint)
+    write_state(folder, "failed", cause=cause, hint=hint, instead=instead)
     return "failed"
 
 

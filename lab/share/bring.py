@@ -141,6 +141,8 @@ def check(folder: Path) -> None:
         raise _Wrong(f"its method is {str(plan.method)[:80]!r}")
     card(plan.method)  # says that this method is not here
     checked_name(_must(plan.name, lambda name: isinstance(name, str), "name"))
+    for name in ("visitor", "cloned_from"):
+        _must(getattr(plan, name), lambda value: isinstance(value, str) and len(value) <= 200, name)
     _must(plan.created, lambda created: _number(created) and 0 <= created < 1e11, "time")
     for part in (plan.values, plan.setup):
         _must(part, lambda part: isinstance(part, dict), "knobs")

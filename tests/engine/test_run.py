@@ -201,6 +201,6 @@ def test_many_lines_at_once_are_each_line_alone(lines):
     ],
 )
 def test_causes_are_one_line_with_what_to_do(error, cause, hint):
-    said, advice = explain(error)
+    said, advice, _ = explain(error)
     assert said == cause
     assert hint in advice

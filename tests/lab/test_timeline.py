@@ -36,6 +36,7 @@ def warmed():
 def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VISIONARIUM_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setattr("engine.probe.GRACE", 1e6)  # however slow the machine is, every image is embedded
         run = plan(ID, method(ID).params.make({"steps": 40}, "tiny"), Setup.make({"device": "cpu", "looks": 8}, "tiny"))
         assert carry_out(run.folder) == "done"
         yield run
