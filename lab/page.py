@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine import catalog
+from lab.parts import clone
 from lab.parts.idea import header, idea
 from lab.parts.links import link
 from lab.parts.play import play
@@ -23,8 +24,8 @@ def method_page(id: str) -> None:
         link("methods", "All methods")
         return
     header(card)
-    first = "Train" if "clone" in st.query_params else None
-    tabs = st.tabs(PARTS, default=first, on_change="rerun", key="part", bind="query-params")
+    clone.turn_to("Train", "part")
+    tabs = st.tabs(PARTS, on_change="rerun", key="part", bind="query-params")
     for tab, part in zip(
         tabs, (lambda: play(id), lambda: idea(card), lambda: train(card), lambda: receipt(card)), strict=True
     ):
