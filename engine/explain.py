@@ -43,7 +43,7 @@ def explain(error: BaseException, values: Mapping[str, Any] | None = None, use: 
         place = "".join(f"{note} " for note in getattr(error, "__notes__", ()))
         lower = {"lr": a_third(values["lr"])} if values.get("lr") else {}
         return Told(cause, f"{place}Lower the learning rate.", lower)
-    if isinstance(error, RuntimeError) and SHAPES.search(str(error)):
+    if is_of_shapes(error):
         return Told(cause, "Shapes do not agree: the size, channels or classes of the data do not fit the knobs.", {})
     if isinstance(error, (ValueError, FileNotFoundError, ImportError)):
         return Told(plain, *missing_data(str(values.get("data", ""))))
@@ -52,6 +52,10 @@ def explain(error: BaseException, values: Mapping[str, Any] | None = None, use: 
 
 def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in OUT_OF_MEMORY)
+
+
+def is_of_shapes(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and bool(SHAPES.search(str(error)))
 
 
 def a_third(value: float) -> float:

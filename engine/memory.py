@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 SHARE = 0.9
-"""Part of the room that a suggestion uses: allocators keep some for themselves, and steps differ."""
+"""Part of the room that is made use of: allocators keep some for themselves, steps differ, and others need some."""
 
 UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
@@ -101,7 +101,7 @@ def room(device: str) -> int:
 
 
 def stay_inside(device: str) -> None:
-    """Let this process ask for no more than there is room for, so that nobody else is harmed: it fails instead."""
+    """Let this process take no more than there is room for, so that nobody else is harmed: it fails instead."""
     if device == "cuda":
         import torch
 
@@ -109,7 +109,8 @@ def stay_inside(device: str) -> None:
     elif sys.platform.startswith("linux"):
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         data = next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmData"))
-        resource.setrlimit(resource.RLIMIT_DATA, (data + available(), resource.getrlimit(resource.RLIMIT_DATA)[1]))
+        most = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (data + int(SHARE * available()), most))
 
 
 def available() -> int:

@@ -87,6 +87,8 @@ class Sampling(Bench):
         self.patience = patience
         self.loops: list[Loop] = []
         self.tail = 0.0
+        self.skipped = False
+        """Whether steps were left out by now: what is trained is then worse than it would be."""
         self._marked = time.monotonic()
 
     def _order(self, start: int, steps: int) -> Iterator[int]:
@@ -98,6 +100,7 @@ class Sampling(Bench):
         if step < steps - 1:
             self.look()
             yield step
+            self.skipped = self.skipped or step < steps - 2
         yield steps - 1
 
     def begin(self) -> None:

@@ -2,7 +2,8 @@
 
 PLAN is JSON: {"method": ..., "values": {...}, "setup": {...}}, as in run.json. The last line of stdout is a `Preflight`
 as JSON. The data are checked, the method is built, and of each of its loops the first steps, one evaluation and the
-last step are done, with forward, backward and optimiser. Nothing is written. SECONDS after torch is loaded it stops by
+last step are done, with forward, backward and optimiser. An error that may come of the steps that are left out is told,
+but no problem. Nothing is written. SECONDS after torch is loaded it stops by
 itself, in the midst of a step too, and tells what it knows.
 """
 
@@ -164,7 +165,7 @@ class Check:
             seen = estimate(bench.loops, found.steps, tail=bench.tail, underway=underway)
             found.measured = bench.measured
             found.first_seconds, found.step_seconds, found.look_seconds = seen.first, seen.step, seen.look
-            found.seconds = None if seen.whole is None else found.start_seconds + seen.whole
+            found.seconds = None if seen.whole is None or not found.ok else found.start_seconds + seen.whole
         if found.peak_mb and found.room_mb and found.peak_mb > TIGHT * found.room_mb:
             found.remarks.append(f"memory is tight: training takes {found.peak_mb:,} MB of {found.room_mb:,} MB")
         return found
@@ -174,8 +175,15 @@ class Check:
 
     def _tell(self, error: Exception) -> None:
         from engine import memory
-        from engine.explain import explain, is_out_of_memory
+        from engine.explain import explain, is_of_shapes, is_out_of_memory
 
+        trained = self._bench is None or not self._bench.skipped
+        if not (trained or is_out_of_memory(error) or is_of_shapes(error)):
+            what = (str(error).splitlines() or [type(error).__name__])[0]
+            self.found.remarks.append(
+                f"its later part, which may be slower, was not seen for want of the steps left out here: {what}"
+            )
+            return
         use = None
         if is_out_of_memory(error) and self._fixed:
             device = self.found.device

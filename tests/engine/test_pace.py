@@ -41,7 +41,10 @@ def test_a_loop_is_sampled_at_its_start_at_an_evaluation_and_at_its_end(steps):
 
 def test_slow_loops_are_cut_short():
     bench = Sampling(Setup(device="cpu"), patience=0.0)
+    assert list(bench.steps(4)) == [0, 1, 2, 3]
+    assert not bench.skipped
     assert list(bench.steps(1000)) == [0, 1, 2, 999]
+    assert bench.skipped
 
 
 def test_a_usual_bench_does_every_step():

@@ -142,6 +142,25 @@ def test_shapes_that_do_not_agree_are_said(toy):
     assert "Shapes do not agree" in found.problems[0]
 
 
+def test_what_fails_for_want_of_the_steps_left_out_is_no_problem(toy):
+    def train(model, params, bench):
+        steps = 0
+        for _ in bench.steps(params.steps):
+            steps += 1
+            yield {"loss": 1.0}
+        if steps < params.steps:
+            raise ValueError("the teacher has learned nothing")
+        for _ in bench.steps(params.steps):
+            yield {"loss": 1.0}
+
+    toy(train=train, steps=lambda params: 2 * params.steps)
+    found = measured(plan("toy.patience", steps=100))
+    assert found.ok
+    assert any(remark.endswith("left out here: the teacher has learned nothing") for remark in found.remarks)
+    assert (found.steps, found.measured) == (200, 11)
+    assert measured(plan("toy.patience", steps=5)).measured == 10
+
+
 def test_a_batch_larger_than_the_data_is_said(home, tmp_path):  # noqa: F811
     pictures(tmp_path / "set", ["cats", "dogs"], 3)
     found = measured(plan("toy.patience", data=f"folder:{tmp_path / 'set'}", batch=500))
