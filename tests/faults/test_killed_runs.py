@@ -184,8 +184,11 @@ def test_a_second_supervisor_of_a_live_run_is_refused(begin):
 
 
 def command_line(*words):
+    """As in a terminal, where Ctrl-C is heard, however the tests were started."""
     command = [sys.executable, "-m", "lab.cli", "train", "toy.patience", "--steps", "100000", "--wait", "0.02", *words]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     run = until(lambda: (all_runs() or [None])[0])
     computes(run)
     return process, run
