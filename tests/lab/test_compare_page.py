@@ -3,14 +3,13 @@
 import io
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
+from app_pages import opened, text
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
-from streamlit.testing.v1 import AppTest
 
 from engine.bench import Setup
 from engine.catalog import method
@@ -22,7 +21,6 @@ from lab.answers import Answers, ask, disagreement
 from lab.looking import Looker
 from lab.runs.run import plan
 
-APP = str(Path(__file__).resolve().parents[2] / "lab" / "app.py")
 CLASSIFIES, OTHER = "augmentation.randaugment", "fewshot.prototypical"
 
 
@@ -54,21 +52,6 @@ def three(shelf, tmp_path, monkeypatch):
     return shelf[1]
 
 
-def opened(**query):
-    app = AppTest.from_file(APP, default_timeout=60).run()
-    app.switch_page("../pages/compare.py")
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, app.exception[0].value
-    return app
-
-
-def text(app):
-    kinds = (app.title, app.markdown, app.caption, app.error, app.warning, app.page_link)
-    return "\n".join(str(part.value) for kind in kinds for part in kind)
-
-
 def copies(id, count):
     """More runs like `id`, with its series and pictures."""
     from lab.runs import find
@@ -86,15 +69,15 @@ def copies(id, count):
 @pytest.mark.parametrize("count", [2, 3, 8])
 def test_runs_stand_side_by_side(three, count):
     runs = ",".join(copies(three[0], count))
-    app = opened(runs=runs)
+    app = opened("compare", runs=runs)
     assert {"one", *(f"copy {i}" for i in range(count - 1))} <= {link.value for link in app.page_link}
     assert len(app.get("vega_lite_chart")) == 6
     table = app.dataframe[0].value
     assert len(table) == 6 * count
     assert {"loss", "test accuracy"} <= set(table["number"])
-    app = opened(runs=runs, part="Pictures")
+    app = opened("compare", runs=runs, part="Pictures")
     assert "nearest to the slider's" in text(app)
-    app = opened(runs=runs, part="Settings")
+    app = opened("compare", runs=runs, part="Settings")
     knobs = app.dataframe[0].value
     assert knobs.columns.tolist() == ["", "one", *(f"copy {i}" for i in range(count - 1))]
     assert "lr" not in knobs[""].tolist()
@@ -103,33 +86,38 @@ def test_runs_stand_side_by_side(three, count):
 
 
 def test_runs_that_are_not_there_or_alone_are_told(three):
-    assert "there is no run 20200101-000000-abcd" in opened(runs=f"{three[0]},20200101-000000-abcd").error[0].value
-    assert "is no run's id" in opened(runs=f"{three[0]},../../etc").error[0].value
-    assert "0 runs are named; choose 2 to 8" in opened().error[0].value
+    assert (
+        "there is no run 20200101-000000-abcd"
+        in opened("compare", runs=f"{three[0]},20200101-000000-abcd").error[0].value
+    )
+    assert "is no run's id" in opened("compare", runs=f"{three[0]},../../etc").error[0].value
+    assert "0 runs are named; choose 2 to 8" in opened("compare").error[0].value
 
 
 def test_an_epoch_that_is_not_known_is_told(three):
-    app = opened(runs=f"{three[0]},{three[2]}", along="epoch")
+    app = opened("compare", runs=f"{three[0]},{three[2]}", along="epoch")
     assert "do not tell how many steps make an epoch: three" in text(app)
 
 
 def test_runs_of_which_the_same_was_asked_say_so(three):
     again = plan(CLASSIFIES, method(CLASSIFIES).params.make({}, "tiny"), Setup.make({"device": "cpu"}, "tiny"), "again")
-    app = opened(runs=f"{three[0]},{again.id}", part="Settings")
+    app = opened("compare", runs=f"{three[0]},{again.id}", part="Settings")
     assert "Nothing differs in what was asked of them" in text(app)
 
 
 def test_runs_without_pictures_of_one_kind_say_so(three):
-    assert "No two of them stored pictures of one kind" in text(opened(runs=f"{three[0]},{three[2]}", part="Pictures"))
-    mixed = opened(runs=",".join(three), part="Pictures")
+    assert "No two of them stored pictures of one kind" in text(
+        opened("compare", runs=f"{three[0]},{three[2]}", part="Pictures")
+    )
+    mixed = opened("compare", runs=",".join(three), part="Pictures")
     assert "Nothing of the kind is stored by three" in text(mixed)
 
 
 def asked(**query):
     """The page once the background has answered."""
-    opened(**query)
+    opened("compare", **query)
     warm._pool.submit(int).result()
-    return opened(**query)
+    return opened("compare", **query)
 
 
 def test_answers_are_paired_judged_and_shown(three):

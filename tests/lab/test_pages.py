@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from app_pages import APP, opened, text
 from streamlit.testing.v1 import AppTest
 
 from engine import catalog
@@ -22,7 +23,6 @@ from lab.runs import line
 from lab.runs import state as states
 from lab.runs.run import plan
 
-APP = str(Path(__file__).resolve().parents[2] / "lab" / "app.py")
 PAGES = "../pages/"
 ALL = pytest.mark.parametrize("id", catalog.ids())
 
@@ -36,26 +36,6 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture(scope="module", autouse=True)
 def warmed():
     warm._importing().result()
-
-
-def opened(page="", **query):
-    app = AppTest.from_file(APP, default_timeout=60).run()
-    if page:
-        app.switch_page(f"{PAGES}{page}.py")
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-    assert not app.exception, app.exception[0].value
-    return app
-
-
-def text(app):
-    """All words on the page."""
-    return "\n".join(
-        str(part.value)
-        for kind in (app.title, app.subheader, app.markdown, app.caption, app.error, app.code, app.page_link)
-        for part in kind
-    )
 
 
 def test_home_has_three_doors_and_names_the_machine():

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
+from app_pages import APP, opened, text
 
 from engine.bench import Setup
 from engine.catalog import method
@@ -19,29 +19,12 @@ from lab.runs.run import plan as plan_run
 from lab.runs.sweep import Sweep, all_sweeps, plan_sweep
 from lab.sweep_plots import digits, goodness, heat_map, light, line, parallel, shade
 
-APP = Path(__file__).resolve().parents[2] / "lab" / "app.py"
 ID = "fewshot.prototypical"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def warmed():
     warm._importing().result()
-
-
-def opened(page, **query):
-    app = AppTest.from_file(str(APP), default_timeout=60).run()
-    app.switch_page(f"../pages/{page}.py")
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception, app.exception[0].value
-    return app
-
-
-def text(app):
-    """The words on the page, its links among them."""
-    kinds = (app.title, app.markdown, app.caption, app.error, app.code, app.page_link)
-    return "\n".join(str(part.value) for kind in kinds for part in kind)
 
 
 @pytest.fixture
@@ -230,7 +213,7 @@ from streamlit.testing.v1 import AppTest
 from lab import warm
 warm.begin = lambda: None
 warm.is_warm = lambda: False
-app = AppTest.from_file({str(APP)!r}, default_timeout=60).run()
+app = AppTest.from_file({APP!r}, default_timeout=60).run()
 for page, query in [("sweeps", {{}}), ("sweep", {{"id": {id!r}}})]:
     app.switch_page(f"../pages/{{page}}.py")
     for name, value in query.items():
@@ -240,6 +223,6 @@ for page, query in [("sweeps", {{}}), ("sweep", {{"id": {id!r}}})]:
     assert "torch" not in sys.modules, page
 assert app.title[0].value == "my sweep"
 """
-    here = os.environ | {"PYTHONPATH": str(APP.parents[1])}
+    here = os.environ | {"PYTHONPATH": str(Path(APP).parents[1])}
     done = subprocess.run([sys.executable, "-c", code], env=here, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
