@@ -42,7 +42,7 @@ def explain(error: BaseException, values: Mapping[str, Any] | None = None, use: 
     if isinstance(error, FloatingPointError):
         place = "".join(f"{note} " for note in getattr(error, "__notes__", ()))
         lower = {"lr": a_third(values["lr"])} if values.get("lr") else {}
-        return Told(cause, f"{place}Lower the learning rate.", lower)
+        return Told(plain, f"{place}Lower the learning rate.", lower)
     if is_of_shapes(error):
         return Told(cause, "Shapes do not agree: the size, channels or classes of the data do not fit the knobs.", {})
     if isinstance(error, (ValueError, FileNotFoundError, ImportError)):
@@ -87,18 +87,20 @@ def naming_what_broke(model: nn.Module) -> Iterator[None]:
 def not_finite(model: nn.Module) -> str:
     """Where a model has broken: its first weight in module order that is not finite, else its first such gradient.
 
-    "" when all are finite. Once a loss is not finite, a step spreads it over all weights before it: then only that can
-    be said.
+    "" when all are finite. Once a loss is not finite, a step spreads it over all weights before it: then only a replay
+    (see `engine.replay`) can tell where it began.
     """
-    import torch
-
-    named = list(model.named_parameters())
-    for what, tensors in (
-        ("weights", [(name, each.detach()) for name, each in named]),
-        ("gradients", [(name, each.grad) for name, each in named if each.grad is not None]),
+    slopes = [(name, each.grad) for name, each in model.named_parameters() if each.grad is not None]
+    for what, broken, among in (
+        ("weights", broken_weights(model), len(list(model.parameters()))),
+        ("gradients", [name for name, slope in slopes if not slope.isfinite().all()], len(slopes)),
     ):
-        broken = [name for name, tensor in tensors if not torch.isfinite(tensor).all()]
         if broken:
-            spread = "all" if len(broken) == len(tensors) else str(len(broken))
-            return f"The first {what} that are not finite: {broken[0]} ({spread} of {len(tensors)} are not)."
+            spread = "all" if len(broken) == among else str(len(broken))
+            return f"The first {what} that are not finite: {broken[0]} ({spread} of {among} are not)."
     return ""
+
+
+def broken_weights(model: nn.Module) -> list[str]:
+    """The names of the weights that are not finite, in the order of modules."""
+    return [name for name, weight in model.named_parameters() if not weight.detach().isfinite().all()]

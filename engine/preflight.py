@@ -143,7 +143,7 @@ class Check:
                 bench.note()
                 self.found.peak_mb = max(0, memory.peak(device) - before) >> 20
                 if bad := bad_loss(bench.done, report):
-                    raise FloatingPointError(bad)
+                    raise bad
                 if self.left < 0:
                     self.found.remarks.append("time was up before every part of the training was seen")
                     return

@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 KEPT_CHECKPOINTS = 2
 
 
+class NotFinite(FloatingPointError):
+    """A loss that is not finite any more, reported at `step`."""
+
+    def __init__(self, says: str, step: int):
+        super().__init__(says)
+        self.step = step
+
+
 def write_values(path: Path, values: Mapping[str, Any], note: Mapping[str, Any] | None = None) -> None:
     """Store named numbers, tensors and sequences of strings in one safetensors file, atomically.
 
@@ -98,8 +106,8 @@ class Record:
             self.flush()
 
     def flush(self) -> None:
-        """Put all rows on file. FloatingPointError names the first loss that is not finite."""
-        bad = ""
+        """Put all rows on file. NotFinite names the first loss that is not finite."""
+        bad: NotFinite | None = None
         for step, seconds, numbers in self._waiting:
             found = {name: float(value) for name, value in numbers.items()}
             shown = {name: number if math.isfinite(number) else None for name, number in found.items()}
@@ -108,13 +116,12 @@ class Record:
         self._waiting, self._flushed = [], time.monotonic()
         self._file.flush()
         if bad:
-            raise FloatingPointError(bad)
+            raise bad
 
     def save(self, checkpoint: Checkpoint) -> Path:
         """Keep `checkpoint` and the one before it."""
         from engine.checkpoint import write_checkpoint
 
-        self.flush()
         path = self.folder / "checkpoints" / f"{checkpoint.step:08d}.safetensors"
         write_checkpoint(path, checkpoint)
         for _, old in _numbered(self.folder / "checkpoints")[:-KEPT_CHECKPOINTS]:
@@ -126,12 +133,12 @@ class Record:
         self._file.close()
 
 
-def bad_loss(step: int, report: Report) -> str:
-    """Names the first loss among a report's numbers that is not finite; "" when all are."""
+def bad_loss(step: int, report: Report) -> NotFinite | None:
+    """The error that names the first loss among a report's numbers that is not finite; None when all are."""
     for name, value in report.items():
         if "loss" in name and is_number(value) and not math.isfinite(value):
-            return f"{name} became {float(value)} at step {step}; lower the learning rate or raise the warm-up"
-    return ""
+            return NotFinite(f"{name} became {float(value)} at step {step}", step)
+    return None
 
 
 def is_number(value: Any) -> bool:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from engine import memory
 from engine.best import Best, Figure
-from engine.explain import explain, is_out_of_memory, naming_what_broke
+from engine.explain import broken_weights, explain, is_out_of_memory, naming_what_broke
 from engine.folder import Plan, State, free_reserve, granted, keep_reserve, read_state, wishes, write_state
 from engine.lock import RUN, Lock
 from engine.provenance import Provenance
-from engine.record import Record, checkpoints, rows
+from engine.record import NotFinite, Record, checkpoints, rows
 
 if TYPE_CHECKING:
     from engine.checkpoint import Checkpoint
@@ -49,6 +49,9 @@ def run(folder: Path, watch: Callable[[int, Report], None] | None = None) -> Sta
             write_state(folder, "failed", **explain(error, plan.values, use)._asdict())
             with suppress(OSError):  # the log may be on a full disk
                 traceback.print_exc()
+            if isinstance(error, NotFinite):
+                traceback.clear_frames(error.__traceback__)  # the model and its memory
+                _tell_origin(folder, plan, error)
             return "failed"
         finally:
             free_reserve(folder)
@@ -80,6 +83,9 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     write_state(folder, "running", step=bench.done, steps=method.steps(params), device=device, fixed_mb=fixed)
 
     def save() -> Path:
+        record.flush()  # a loss that is not finite says more than the weights that it broke
+        if broken := broken_weights(model):
+            raise NotFinite(f"{broken[0]} is not finite after step {bench.done}", bench.done)
         values = dict(plan.values)
         return record.save(Checkpoint(plan.method, values, facts, bench.done, model.state_dict(), bench.state()))
 
@@ -148,6 +154,26 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
         except CheckpointError as error:
             print(error, file=sys.stderr)
     return None
+
+
+def _tell_origin(folder: Path, plan: Plan, error: NotFinite) -> None:
+    """Do the last steps of a run that has broken again, and put into its hint where that began."""
+    from engine.bench import Setup
+    from engine.catalog import method as find
+    from engine.replay import origin
+
+    resume = newest_checkpoint(folder)
+    print(f"doing steps {resume.step + 1 if resume else 1} to {error.step} again, to see where it broke", flush=True)
+    method = find(plan.method)
+    try:
+        where = origin(method, method.params.make(plan.values), Setup.make(plan.setup), resume, error.step)
+    except Exception:  # the run has ended with its cause told; this one is for the log
+        traceback.print_exc()
+        return
+    print(where or "this time all was finite, or the time did not suffice", flush=True)
+    if where:
+        error.__notes__ = [where]
+        write_state(folder, "failed", **explain(error, plan.values)._asdict())
 
 
 def _memory_use(folder: Path, error: Exception) -> memory.Use | None:

@@ -196,7 +196,7 @@ def test_many_lines_at_once_are_each_line_alone(lines):
         (RuntimeError("CUDA out of memory. Tried to"), "RuntimeError: CUDA out of memory. Tried to", "lower batch"),
         (MemoryError(), "MemoryError: ", "lower batch"),
         (OSError(errno.ENOSPC, "No space left"), "OSError: [Errno 28] No space left", "free some space"),
-        (FloatingPointError("loss became nan"), "FloatingPointError: loss became nan", "learning rate"),
+        (FloatingPointError("loss became nan"), "loss became nan", "learning rate"),
         (ValueError("batch: 9 is more\nthan"), "batch: 9 is more", ""),
     ],
 )
