@@ -3,8 +3,8 @@
 PLAN is JSON: {"method": ..., "values": {...}, "setup": {...}}, as in run.json. The last line of stdout is a `Preflight`
 as JSON. The data are checked, the method is built, and of each of its loops the first steps, one evaluation and the
 last step are done, with forward, backward and optimiser. An error that may come of the steps that are left out is told,
-but no problem. Nothing is written. SECONDS after torch is loaded it stops by
-itself, in the midst of a step too, and tells what it knows.
+but no problem. Nothing is written. After SECONDS it stops by itself, in the
+midst of a step too, and tells what it knows.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ from engine.threads import wait_asleep
 
 if TYPE_CHECKING:
     from engine.data.faults import Fault
+    from engine.pace import Sampling
+    from engine.probe import Probe
 
-LIMIT = 15.0
+LIMIT, LEAST = 15.0, 5.0
+"""Seconds for everything; seconds that are left for the looking, however long torch took to load."""
 DATA_SHARE = 0.25
 """Part of the limit that the check of the data may take."""
 
@@ -81,7 +84,6 @@ class Check:
         """since: `time.monotonic()` when the process began. KnobError when the plan cannot be."""
         from engine.bench import Setup
         from engine.catalog import method
-        from engine.pace import Sampling
 
         self.method, self.values = method(plan["method"]), plan["values"]
         self.params, self.setup = self.method.params.make(plan["values"]), Setup.make(plan["setup"])
@@ -91,11 +93,12 @@ class Check:
         self._doing, self._doing_since = "checking the data", self._ready
         self._fixed = 0
         self._bench: Sampling | None = None
+        self._probe: Probe | None = None
 
     @property
     def left(self) -> float:
-        """Seconds until time is up."""
-        return self._ready + self.limit - time.monotonic()
+        """Seconds until time is up: from the process's beginning, but LEAST of them once torch is loaded."""
+        return max(self._process + self.limit, self._ready + min(LEAST, self.limit)) - time.monotonic()
 
     def prepare(self) -> bool:
         """Check the data's files. Whether it is worth going on."""
@@ -124,6 +127,7 @@ class Check:
         from engine.explain import naming_what_broke
         from engine.method import drive
         from engine.pace import Sampling
+        from engine.probe import Probe
         from engine.record import bad_loss
 
         self._now("opening the data")
@@ -137,6 +141,7 @@ class Check:
         self._fixed = memory.fixed_part(model, device)
         self._now(STEP)
         self.found.start_seconds = self._doing_since - self._process
+        self._probe = probe = Probe(None, self.method, model, self.params, bench)
         bench.begin()
         with naming_what_broke(model):
             for report in drive(self.method, model, self.params, bench):
@@ -144,6 +149,9 @@ class Check:
                 self.found.peak_mb = max(0, memory.peak(device) - before) >> 20
                 if bad := bad_loss(bench.done, report):
                     raise bad
+                if bench.due:
+                    probe.look(bench.done)
+                    bench.begin()
                 if self.left < 0:
                     self.found.remarks.append("time was up before every part of the training was seen")
                     return
@@ -165,7 +173,10 @@ class Check:
             seen = estimate(bench.loops, found.steps, tail=bench.tail, underway=underway)
             found.measured = bench.measured
             found.first_seconds, found.step_seconds, found.look_seconds = seen.first, seen.step, seen.look
-            found.seconds = None if seen.whole is None or not found.ok else found.start_seconds + seen.whole
+            if seen.whole is not None and found.ok:
+                looks = sum(loop.looks for loop in bench.loops)
+                probed = self._probe.forecast(seen.whole, looks) if self._probe else 0.0
+                found.seconds = found.start_seconds + seen.whole + probed
         if found.peak_mb and found.room_mb and found.peak_mb > TIGHT * found.room_mb:
             found.remarks.append(f"memory is tight: training takes {found.peak_mb:,} MB of {found.room_mb:,} MB")
         return found

@@ -39,10 +39,13 @@ SHARE, GRACE = 0.1, 1.0
 class Probe:
     """Held by the run; `look` after each evaluation. Nothing happens when the method does not say how it embeds."""
 
-    def __init__(self, folder: Path, method: Method[Any, Any], model: nn.Module, params: Params, bench: Bench):
+    def __init__(
+        self, folder: Path | None, method: Method[Any, Any], model: nn.Module, params: Params, bench: Bench
+    ):  # fmt: skip
+        """folder: the run's; None to store nothing, where only the time is of interest."""
         self._folder, self._embed, self._model, self._params, self._bench = folder, method.embed, model, params, bench
         self._chunk = min(CHUNK, getattr(params, "batch", CHUNK))  # so it needs no more memory than training does
-        self._started, self._spent = time.monotonic(), 0.0
+        self._started, self._spent, self._looks = time.monotonic(), 0.0, 0
         self._chunks, self._busy = 0, 0.0
         """Chunks that were embedded so far, and the seconds they took."""
         self._step = -1
@@ -61,10 +64,16 @@ class Probe:
                 return
             found = list(self._features(pinned, deadline))
         seconds = time.monotonic() - began
-        self._spent += seconds
+        self._spent, self._looks = self._spent + seconds, self._looks + 1
+        if self._folder is None:
+            return
         note = {"images": sum(map(len, found)), "of": len(pinned), "seconds": round(seconds, 4)}
         features = torch.cat(found) if found else torch.empty(0, 0, dtype=torch.half)
         write_probe(self._folder, step, features.numpy(), note)
+
+    def forecast(self, seconds: float, looks: int) -> float:
+        """Seconds that `looks` looks will add to a training of `seconds`, by those that were taken so far."""
+        return min(looks * self._spent / self._looks, SHARE * seconds + GRACE) if self._looks else 0.0
 
     def _features(self, pinned: Memory, deadline: float) -> Iterator[Tensor]:
         """Chunks (B, D <= WIDTH) in float16 on the CPU, until the next would not be ready before `deadline`."""
@@ -92,7 +101,9 @@ class Probe:
             self._pinned = memory(spread_first(data)).place(self._bench.device)
             rows = self._pinned.rows
             labels = rows.labels if rows.labels is not None else torch.full((len(rows),), -1)
-            pin_points(self._folder, thumbnails(rows.images).numpy(), labels.cpu().numpy(), data.facts.classes)
+            small = thumbnails(rows.images).numpy()
+            if self._folder:
+                pin_points(self._folder, small, labels.cpu().numpy(), data.facts.classes)
         return self._pinned
 
 

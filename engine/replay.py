@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from engine.bench import Bench, Setup
 from engine.explain import broken_weights
 from engine.method import Method, drive
+from engine.record import bad_loss
 
 if TYPE_CHECKING:
     from engine.checkpoint import Checkpoint
@@ -40,23 +41,16 @@ def origin(
         if not found:
             found.append(f"In step {bench.done} {what}.")
 
-    reports = drive(method, model, params, bench)
     with watched(model, lambda: bench.done >= step - 1, note):
-        for report in reports:
+        for report in drive(method, model, params, bench):
             if not found and bench.done >= step - 1:
                 if broken := broken_weights(model):
                     note(f"the optimiser made {broken[0]} not finite; outputs and gradients before it were finite")
-                elif name := next((name for name, value in report.items() if lost(name, value)), ""):
-                    note(f"{name} itself came out as {float(report[name])}; every layer's output was finite")
+                elif bad_loss(bench.done, report):
+                    note("the loss itself broke: every layer's output before it was finite")
             if found or bench.done >= step or time.monotonic() > end:
                 break
-    reports.close()
     return found[0] if found else ""
-
-
-def lost(name: str, value: Any) -> bool:
-    """Whether a reported value is a loss that is not finite."""
-    return "loss" in name and isinstance(value, (float, Tensor)) and not bool(torch.isfinite(torch.as_tensor(value)).all())
 
 
 @contextmanager

@@ -57,8 +57,8 @@ def train(where):
 
 SAYS = {
     "inside": "In step 5 act gave the first output that is not finite, of inputs up to ",
-    "outside": "In step 5 what goes into second was the first that is not finite: it arose before this layer, outside any.",
-    "loss": "In step 5 loss itself came out as -inf; every layer's output was finite.",
+    "outside": "In step 5 what goes into second was the first that is not finite: it arose before",
+    "loss": "In step 5 the loss itself broke: every layer's output before it was finite.",
     "slope": "In step 5 the gradient of first.",
     "rate": "In step 5 the optimiser made first.weight not finite; outputs and gradients before it were finite.",
 }
