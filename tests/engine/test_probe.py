@@ -167,6 +167,22 @@ def test_a_step_that_is_told_twice_is_probed_once(looking, clock, tmp_path):
     assert notes(tmp_path)[3]["images"] == 400
 
 
+def test_what_more_probes_will_take_is_told_from_those_that_were_and_nothing_need_be_stored(
+    looking, clock, tmp_path, monkeypatch
+):
+    found, costs = looking
+    assert found.forecast(100.0, 16) == 0
+    monkeypatch.setattr(found, "_folder", None)
+    costs["chunk"] = 0.01
+    for step in (1, 2):
+        clock.now += 60
+        found.look(step)
+    assert found.forecast(100.0, 16) == pytest.approx(16 * 8 * 0.01)
+    assert found.forecast(1.0, 1000) == pytest.approx(0.1 * 1.0 + 1.0), "they never take more than their share"
+    assert probes(tmp_path) == []
+    assert not (tmp_path / "probe").exists()
+
+
 def test_data_without_test_images_are_said_in_the_log_and_not_probed(looking, tmp_path, capsys, monkeypatch):
     found, _ = looking
     monkeypatch.setattr(Plain, "data", "nowhere")
