@@ -1,6 +1,6 @@
 """Prints how fast a run's page is: a written number on screen, a reload at 50 000 steps, a move of the time machine.
 
-    PYTHONPATH=tests python tests/speed/live.py [STEPS]
+    PYTHONPATH=.:tests python tests/speed/live.py [STEPS]
 
 Needs Chromium and Playwright; takes a minute. Nothing is asserted: clocks differ.
 """
