@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent / "assets"
+MADE = ("methods/", "lenses/")
+"""What `visionarium assets build` and `receipts --measure` write."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,12 @@ def strays(root: Path = ROOT) -> list[str]:
 def record(rows: Iterable[Asset] = (), root: Path = ROOT) -> None:
     """Add or replace `rows`, measure every file, and write MANIFEST.json and LICENSES.md.
 
-    What lies under `methods/<id>/` is made by the lab itself and needs no row of its own. ValueError when another file
-    under `assets/` has none, so that nothing ships without a licence.
+    What lies under `methods/<id>/` and `lenses/` is made by the lab itself and needs no row of its own. ValueError when
+    another file under `assets/` has none, so that nothing ships without a licence.
     """
     files = _files(root)
-    made = [_made(name) for name in files if name.startswith("methods/")]
-    given = [row for row in [*manifest(root), *rows] if not row.file.startswith("methods/")]
+    made = [_made(name) for name in files if name.startswith(MADE)]
+    given = [row for row in [*manifest(root), *rows] if not row.file.startswith(MADE)]
     known = {row.file: row for row in [*given, *made]}
     if strangers := files - known.keys():
         raise ValueError(
@@ -84,8 +86,8 @@ def record(rows: Iterable[Asset] = (), root: Path = ROOT) -> None:
 
 
 def _made(name: str) -> Asset:
-    """The row of methods/<id>/...: a receipt, or what the method's page shows at once."""
-    id = name.split("/")[1]
+    """The row of methods/<id>/...: a receipt, or what the method's page shows at once; or of lenses/..."""
+    id = name.split("/")[1] if name.startswith("methods/") else "lenses"
     command = f"receipts {id} --measure" if name.endswith("/receipt.json") else f"assets build {id}"
     return Asset(name, f"made by `visionarium {command}`", "Apache-2.0")
 

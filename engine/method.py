@@ -48,8 +48,14 @@ class Curves(Exhibit):
     over: str = "step"
 
 
+@dataclass(frozen=True)
 class Pictures(Exhibit):
-    """(N, C, H, W) in [0, 1] a name: one row an image, one column a name."""
+    """(N, C, H, W) in [0, 1] a name: one row an image, one column a name.
+
+    under: of one name alone, what stands below each picture: N strings, or numbers (N,) in [0, 1], drawn as bars.
+    """
+
+    under: tuple[str, ...] = ()
 
 
 class Overlay(Exhibit):
@@ -101,7 +107,8 @@ class Lens(Generic[P]):
     """A way to look through a trained model at what a visitor brings.
 
     look(model, params, images, bench) returns a report, or yields ever fuller reports while it works.
-    images: (N, C, size, size) in [0, 1], fitted to the model's facts; None when takes is "nothing".
+    images: (N, C, size, size) in [0, 1], fitted to the model's facts; one when takes is "image", None when it is
+    "nothing". drafts: the first report is quick enough to follow a hand, the last one comes when the hand rests.
     """
 
     name: str
@@ -109,7 +116,12 @@ class Lens(Generic[P]):
     look: Callable[[Any, P, Any, Bench], Report | Iterator[Report]]
     exhibits: tuple[Exhibit, ...]
     says: str
-    takes: Literal["images", "nothing"] = "images"
+    takes: Literal["images", "image", "nothing"] = "images"
+    drafts: bool = False
+
+    def given(self, images: Tensor, pick: int = 0) -> Tensor | None:
+        """What it is to look at, of the pictures at hand: all of them, the one that was picked, or none."""
+        return images if self.takes == "images" else images[pick : pick + 1] if self.takes == "image" else None
 
     def answers(self, model: nn.Module, params: P, images: Tensor | None, bench: Bench) -> Iterator[Report]:
         """The reports of `look`, however it gives them; the last is the whole answer."""

@@ -27,13 +27,15 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from engine.bench import Bench
-    from engine.method import Method, Params
+    from engine.method import Lens
 
 LIMIT = 2_000_000
 """Bytes that a method may ship."""
 ROWS, KEPT = 300, 6
 """Rows and stored pictures that remain of the demo's course."""
 PICTURES = 8
+LENSES = ROOT / "lenses"
+"""Answers of lenses that fit many models, through a network that knows ImageNet, on shipped photographs."""
 
 
 def folder(id: str, root: Path = ROOT) -> Path:
@@ -53,22 +55,24 @@ def plain(exhibits: Iterable[Exhibit]) -> list[list[Any]]:
 
 def revive(rows: Iterable[list[Any]]) -> tuple[Exhibit, ...]:
     """The inverse of `plain`."""
-    kinds = {kind.__name__: kind for kind in Exhibit.__subclasses__()}
-    return tuple(kinds[kind](tuple(names), *rest) for kind, names, *rest in rows)
+    kinds: dict[str, Any] = {kind.__name__: kind for kind in Exhibit.__subclasses__()}
+    return tuple(
+        kinds[kind](*(tuple(value) if isinstance(value, list) else value for value in values)) for kind, *values in rows
+    )
 
 
-def pictures(bench: Bench, params: Params, count: int = PICTURES) -> Tensor:
+def pictures(bench: Bench, spec: str, size: int | None, count: int = PICTURES) -> Tensor:
     """(count, C, size, size) in [0, 1]: test pictures spread evenly over the set, the same every time."""
     import torch
 
-    data = bench.data(params.data, "test", getattr(params, "size", None))  # type: ignore[attr-defined]
+    data = bench.data(spec, "test", size)
     count = min(count, len(data))
     return data.batch((torch.arange(count) * len(data)) // count).to(bench.device).images
 
 
 def build(id: str, root: Path = ROOT) -> Path:
     """Train the demo (seed 0, CPU) and store what ships. RuntimeError when it fails or the result is too large."""
-    from engine.bench import Setup
+    from engine.bench import Bench, Setup
     from engine.catalog import method as find
     from engine.run import newest_checkpoint, run
 
@@ -89,8 +93,9 @@ def build(id: str, root: Path = ROOT) -> Path:
         model = method.build(params, checkpoint.facts)
         model.load_state_dict(dict(checkpoint.weights))
         _keep_weights(target / "checkpoint.safetensors", checkpoint)
-        for lens in method.lenses:
-            keep_answer(target, method, model, lens.name, params, checkpoint.step)
+        images = pictures(Bench(setup), params.data, getattr(params, "size", None))
+        for place, lens in enumerate(method.lenses):
+            keep_answer(target, lens, place, model, images, checkpoint.step)
         _keep_pictures(work, target / "training", LIMIT - size_of(target))
     if (size := size_of(target)) > LIMIT:
         raise RuntimeError(f"{id}: {size:,} bytes to ship, {LIMIT:,} are allowed; make its demo or reports smaller")
@@ -103,25 +108,38 @@ def size_of(target: Path) -> int:
     return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
 
 
-def keep_answer(target: Path, method: Method, model: nn.Module, name: str, params: Params, step: int) -> None:
-    """Store the answer of one lens, with its usual knobs, on the shipped test pictures."""
+def build_lenses(root: Path = ROOT) -> Path:
+    """Store what the studios show at once: the first lens for any classifier, through a shipped network."""
+    from engine.bench import Bench, Setup
+    from engine.lenses import CLASSIFIER
+    from engine.nets.pretrained import LOOKS, imagenet
+
+    model = imagenet("lite0")
+    images = pictures(Bench(Setup.make({"device": "cpu"})), "photos:things", LOOKS)
+    for place, lens in enumerate(CLASSIFIER[:1]):
+        keep_answer(root / "lenses", lens, place, model, images, 0)
+    record(root=root)
+    return root / "lenses"
+
+
+def keep_answer(target: Path, lens: Lens, place: int, model: nn.Module, images: Tensor, step: int) -> None:
+    """Store the answer of one lens, with its usual knobs, on shipped pictures. place: among the lenses beside it."""
     import torch
 
     from engine.bench import Bench, Setup
 
-    lens = next(lens for lens in method.lenses if lens.name == name)
     bench = Bench(Setup.make({"device": "cpu"}))
-    images = pictures(bench, params) if lens.takes == "images" else None
     knobs = lens.params.make({})
     answer: dict[str, Any] = {}
     with torch.random.fork_rng():
-        for answer in lens.answers(model, knobs, images, bench):  # noqa: B007 - the last is the whole answer
+        for answer in lens.answers(model, knobs, lens.given(images), bench):  # noqa: B007 - the last is the whole
             pass
     note = {
-        "lens": name, "place": method.lenses.index(lens), "says": lens.says, "exhibits": plain(lens.exhibits),
+        "lens": lens.name, "place": place, "says": lens.says, "exhibits": plain(lens.exhibits),
         "params": knobs.model_dump(mode="json"), "step": step,
     }  # fmt: skip
-    write_values(target / f"{slug(name)}.safetensors", answer, note)
+    target.mkdir(exist_ok=True)
+    write_values(target / f"{slug(lens.name)}.safetensors", answer, note)
 
 
 def _keep_weights(path: Path, checkpoint: Any) -> None:

@@ -65,17 +65,20 @@ def ask(looker: Looker) -> Answers:
     with looker.lock, torch.random.fork_rng():
         bench = Bench(looker.setup)
         data = exam(opened)
-        _try(looker, data)
-        said = answers(looker.model, bench.chunks(data)).argmax(dim=1)
+        if looker.classifier is None:
+            classes = len(opened.facts.classes)
+            raise ValueError(f"{opened.id} does not answer a picture with one of its {classes} classes; choose runs of "
+                             "methods that classify")  # fmt: skip
+        said = answers(looker.classifier, bench.chunks(data)).argmax(dim=1)
     truth = labels_of(data)
-    return Answers(str(opened.params.data), data, said.cpu().numpy(), truth.numpy())  # type: ignore[attr-defined]
+    return Answers(opened.data, data, said.cpu().numpy(), truth.numpy())
 
 
 def exam(opened: Opened) -> Dataset:
     """The test pictures of what a model learned from, as it wants them. ValueError when it cannot be judged by them."""
     from engine.data import open_data
 
-    name, classes = str(opened.params.data), opened.facts.classes  # type: ignore[attr-defined]
+    name, classes = opened.data, opened.facts.classes
     if len(classes) < 2:
         raise ValueError(f"{opened.id} learned from {name} without classes, so it has no answers to compare")
     data = open_data(name, "test", opened.facts.size, opened.facts.channels)
@@ -83,23 +86,6 @@ def exam(opened: Opened) -> Dataset:
         raise ValueError(f"the test pictures of {name} show other classes than {opened.id} learned, so that its "
                          "answers cannot be judged")  # fmt: skip
     return data
-
-
-def _try(looker: Looker, data: Dataset) -> None:
-    """Ask about two pictures. ValueError when the answer is no row of logits each."""
-    import torch
-
-    classes = len(looker.opened.facts.classes)
-    device = next(looker.model.parameters()).device
-    images = data.batch(torch.arange(min(2, len(data)))).to(device).images
-    try:
-        with torch.no_grad():
-            told = looker.model(images)
-    except (TypeError, ValueError, RuntimeError):
-        told = None
-    if not isinstance(told, torch.Tensor) or told.shape != (len(images), classes):
-        raise ValueError(f"{looker.opened.id} does not answer a picture with one of its {classes} classes; choose runs "
-                         "of methods that classify")  # fmt: skip
 
 
 def disagreement(a: Answers, b: Answers) -> Disagreement:

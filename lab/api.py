@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
@@ -48,9 +49,10 @@ def brought(name: str) -> Tensor:
 
 
 async def lens(request: Request) -> Response:
-    """POST {"target", "lens", "images", "knobs", "seed", "dark"}: the answer's exhibits, and the milliseconds it took.
+    """POST {"target", "lens", "images", "pick", "knobs", "seed", "dark"}: the answer's exhibits, and its milliseconds.
 
-    With "script", a number: the script that draws this exhibit of the answer.
+    pick: which of the pictures, for a lens that takes one. With "draft": the first report will do, where the lens gives
+    drafts. With "script", a number: the script that draws this exhibit of the answer.
     """
     if request.headers.get("content-type") != "application/json":
         return JSONResponse({"error": "send JSON"}, 415)
@@ -68,14 +70,18 @@ def answer(asked: dict[str, Any]) -> Response:
         raise ValueError("torch is still being loaded; try again in a moment")
     looker = warm.looker(asked["target"], warm.stamp(asked["target"]))
     lens = looker.lens(asked["lens"])
-    images = brought(asked["images"]) if lens.takes == "images" else None
+    images = None if lens.takes == "nothing" else lens.given(brought(asked["images"]), int(asked.get("pick", 0)))
+    draft = lens.drafts and asked.get("draft", False)
     report: dict[str, Any] = {}
-    for report in looker.answers(lens, lens.params.make(asked["knobs"]), images, int(asked["seed"])):  # noqa: B007
-        pass
+    with closing(looker.answers(lens, lens.params.make(asked["knobs"]), images, int(asked["seed"]))) as reports:
+        for report in reports:  # noqa: B007 - the last is the whole answer
+            if draft:
+                break
     if "script" in asked:
         return PlainTextResponse(script(lens.exhibits[asked["script"]], report))
     exhibits = portable(lens.exhibits, report, bool(asked["dark"]))
-    return JSONResponse({"exhibits": exhibits, "milliseconds": round(1000 * (time.perf_counter() - started))})
+    took = round(1000 * (time.perf_counter() - started))
+    return JSONResponse({"exhibits": exhibits, "milliseconds": took, "draft": draft})
 
 
 def figure(request: Request) -> Response:

@@ -13,6 +13,7 @@ from lab.parts.links import PAGES
 st.set_page_config(page_title="Visionarium", page_icon=str(asset("icon.png")), layout="wide")
 st.html(Path(__file__).with_name("style.css"))
 
+studios = [st.Page(PAGES / "augment.py", title="Augmentation", help="RandAugment under the hand.")]
 pages = [
     st.Page(PAGES / "home.py", title="Home", default=True),
     st.Page(PAGES / "methods.py", title="Methods", help="The catalogue: every method, wing by wing."),
@@ -25,5 +26,5 @@ pages = [
     st.Page(PAGES / "sweep.py", title="Sweep", visibility="hidden"),
     st.Page(PAGES / "compare.py", title="Compare", visibility="hidden"),
 ]
-st.navigation(pages, position="top").run()
+st.navigation({"": pages, "Studios": studios}, position="top").run()
 warm.begin()

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from engine.assets import ROOT
@@ -63,6 +64,8 @@ def draw(exhibit: Exhibit, values: Mapping[str, Any], dark: bool = False) -> lis
         )
     names = exhibit.names
     match exhibit:
+        case Pictures(under=under) if under:
+            return [pictures.captioned(names, values, under, dark)]
         case Pictures() | Overlay() | Boxes() | Masks():
             return [pictures.mosaic(*DRAWN[type(exhibit)](names, values), dark)]
         case Film():
@@ -106,9 +109,30 @@ def data_url(image: Image.Image) -> str:
 
 def portable(exhibits: Sequence[Exhibit], values: Mapping[str, Any], dark: bool = False) -> list[dict[str, Any]]:
     """Exhibits as JSON that a browser shows without a plotting library: pictures, drawings (SVG), tables."""
-    return [
-        {"says": one.says, "figures": [_sent(figure, dark) for figure in draw(one, values, dark)]} for one in exhibits
-    ]
+    return [{"says": one.says, "figures": _figures(one, values, dark)} for one in exhibits]
+
+
+def _figures(exhibit: Exhibit, values: Mapping[str, Any], dark: bool) -> list[dict[str, Any]]:
+    if isinstance(exhibit, Pictures) and exhibit.under:
+        return [tiles(exhibit, values)]
+    return [_sent(figure, dark) for figure in draw(exhibit, values, dark)]
+
+
+def tiles(exhibit: Pictures, values: Mapping[str, Any], wide: int = 0) -> dict[str, Any]:
+    """Pictures in one file, under one another, and what stands below each: words, and numbers as bars.
+
+    wide: pixels that each is wide; 0: its own, small ones enlarged.
+    """
+    shown = np.asarray(values[exhibit.names[0]])[: pictures.MOST]
+    wide = wide or (shown.shape[-1] if shown.shape[-1] >= 96 else min(192, 4 * shown.shape[-1]))
+    columns = {exhibit.names[0]: [pictures.tile(pictures.rgb(each), wide) for each in shown]}
+    below = {name: values[name] for name in exhibit.under if name in values}
+    return {
+        "tiles": data_url(pictures.ribbon(columns)), "count": len(shown), "ratio": shown.shape[-1] / shown.shape[-2],
+        "words": [[str(row[i]) for row in below.values() if isinstance(row[i], str)] for i in range(len(shown))],
+        "bars": [{words(name): round(float(row[i]), 4) for name, row in below.items() if not isinstance(row[i], str)}
+                 for i in range(len(shown))],
+    }  # fmt: skip
 
 
 def _sent(figure: Figure, dark: bool) -> dict[str, Any]:

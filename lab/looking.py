@@ -25,21 +25,32 @@ class Looker:
 
     def __init__(self, opened: Opened):
         from engine.bench import Setup, find_device
+        from engine.lenses.classifier import as_classifier
 
         self.opened = opened
         self.lock = threading.Lock()
         self.setup = Setup()
         self.model = opened.model.to(find_device(self.setup.device))
+        self.classifier = as_classifier(self.model, opened.facts)
         self._sets: dict[tuple[str, str, int | None], Dataset] = {}
 
+    @property
+    def lenses(self) -> tuple[Lens, ...]:
+        """The method's own, then those that fit any classifier, if it is one."""
+        from engine.lenses import CLASSIFIER
+
+        own = self.opened.lenses
+        names = {lens.name for lens in own}
+        return own + tuple(lens for lens in CLASSIFIER if self.classifier is not None and lens.name not in names)
+
     def lens(self, name: str) -> Lens:
-        """A lens by its name or the name of its stored answer; ValueError when the method has no such lens."""
+        """A lens by its name or the name of its stored answer; ValueError when there is no such lens for this model."""
         from engine.showcase import slug
 
-        for lens in self.opened.method.lenses:
+        for lens in self.lenses:
             if name in (lens.name, slug(lens.name)):
                 return lens
-        there = ", ".join(slug(lens.name) for lens in self.opened.method.lenses)
+        there = ", ".join(slug(lens.name) for lens in self.lenses)
         raise ValueError(f"{self.opened.id} has no lens {name!r}; there are {there}")
 
     def shipped(self, count: int = 8) -> Tensor:
@@ -48,7 +59,7 @@ class Looker:
         from engine.showcase import pictures
 
         with self.lock:
-            return pictures(Bench(self.setup, sets=self._sets), self.opened.params, count)
+            return pictures(Bench(self.setup, sets=self._sets), self.opened.data, self.opened.facts.size, count)
 
     def fitted(self, files: Sequence[tuple[str, bytes] | Path]) -> Tensor:
         """Pictures (N, C, size, size) in [0, 1], fitted to the model; ImageError names a file that cannot be used."""
@@ -72,7 +83,9 @@ class Looker:
         with self.lock, torch.random.fork_rng():
             bench = Bench(setup, sets=self._sets)
             given = None if images is None else images.to(bench.device)
-            for report in lens.answers(self.model, params, given, bench):
+            model = self.model if lens in self.opened.lenses else self.classifier
+            assert model is not None  # no lens for classifiers is offered for anything else
+            for report in lens.answers(model, params, given, bench):
                 yield arrays(report)
 
 

@@ -75,6 +75,46 @@ def pictures(names: Sequence[str], values: Mapping[str, Any], cell: int = 0) -> 
     return {name: [tile(rgb(picture), cell) for picture in values[name][:MOST]] for name in names}, []
 
 
+def captioned(names: Sequence[str], values: Mapping[str, Any], under: Sequence[str], dark: bool = False) -> Image.Image:
+    """The pictures of the first name, below each what `under` names: words, and numbers in [0, 1] as bars."""
+    ink, paper, bar = ("#f0ede6", "#151514", "#3aa2b4") if dark else ("#1d1c1a", "#fbfaf7", "#1f8a9c")
+    shown = values[names[0]][:MOST]
+    across = 1 if len(shown) == 1 else 4 if len(shown) <= 12 else 8
+    cell = {1: 300, 4: 240, 8: 168}[across]
+    tiles, face, line = [tile(rgb(picture), cell) for picture in shown], text_font(15), 20
+    below = [_caption([values[name][i] for name in under if name in values], face, cell) for i in range(len(shown))]
+    high = tiles[0].height + max(line * len(lines) + 12 * len(bars) for lines, bars in below) + 18
+    sheet = Image.new("RGB", (across * (cell + 14) - 14, -(-len(shown) // across) * high), paper)
+    pen = ImageDraw.Draw(sheet)
+    for i, (image, (lines, bars)) in enumerate(zip(tiles, below, strict=True)):
+        left, top = i % across * (cell + 14), i // across * high
+        sheet.paste(image, (left, top))
+        top += image.height + 4
+        for share in bars:
+            pen.rectangle([left, top, left + cell - 1, top + 6], outline=ink)
+            pen.rectangle([left, top, left + round(share * (cell - 1)), top + 6], fill=bar)
+            top += 12
+        for says in lines:
+            pen.text((left, top), says, fill=ink, font=face)
+            top += line
+    return sheet
+
+
+def _caption(items: Sequence[Any], face: Any, width: int) -> tuple[list[str], list[float]]:
+    """What stands under a picture: lines no wider than `width`, and the lengths of bars."""
+    lines: list[str] = []
+    for item in items:
+        if isinstance(item, str):
+            lines.append("")
+            for word in item.split():
+                longer = f"{lines[-1]} {word}".strip()
+                if face.getlength(longer) <= width or not lines[-1]:
+                    lines[-1] = longer
+                else:
+                    lines.append(word)
+    return lines, [float(item) for item in items if not isinstance(item, str)]
+
+
 def heat(level: np.ndarray) -> np.ndarray:
     """Levels in [0, 1] as colours (..., 3) uint8."""
     at = np.linspace(0, 1, len(HEAT))

@@ -54,7 +54,10 @@ with open("figure.csv", "w", newline="") as file:
 def script(exhibit: Exhibit, values: Mapping[str, Any]) -> str:
     """A Python script that draws this exhibit again and writes figure.png (a table: figure.csv)."""
     head = json.dumps(exhibit.says, ensure_ascii=False) + "\n\n"
-    if call := CALLS.get(type(exhibit)):
+    call = CALLS.get(type(exhibit))
+    if isinstance(exhibit, Pictures) and exhibit.under:
+        call = f"captioned(names, values, {exhibit.under!r})"
+    if call:
         end = f'\n\n{call}.save("figure.png")\n'
         return head + IMPORTS.format(font=pictures.FONT) + _numbers(exhibit, values) + _code(call) + end
     figures = draw(exhibit, values)
@@ -66,7 +69,8 @@ def script(exhibit: Exhibit, values: Mapping[str, Any]) -> str:
 
 def _numbers(exhibit: Exhibit, values: Mapping[str, Any]) -> str:
     """Lines that restore the names and values that the exhibit draws."""
-    kept = {name: values[name] for name in (*exhibit.names, "classes") if name in values}
+    names = (*exhibit.names, *getattr(exhibit, "under", ()), "classes")
+    kept = {name: values[name] for name in names if name in values}
     arrays = {name: np.asarray(value) for name, value in kept.items() if not isinstance(value, list)}
     file = io.BytesIO()
     np.savez_compressed(file, **{str(i): array for i, array in enumerate(arrays.values())})  # type: ignore[arg-type]

@@ -41,6 +41,7 @@ EMBEDDED = (
     Source("glyphs", "letters in twelve faces; the splits share no class", 3_816, 318, 28, "Bitstream Vera and Arev"),
     Source("cutouts", "one emoji on a photograph, in colour", 4_000, 15, 64, "Apache-2.0; photographs as below"),
     Source("photos", "real photographs, whole", 20, 0, 128, "free, file by file: assets/LICENSES.md"),
+    Source("photos:things", "those of the photographs that show something with a name", 12, 0, 128, "as photos"),
     Source("photos:crops", "random crops of the photographs; photos:crops:500 gives 500", 4_000, 0, 64, "as photos"),
     Source("nuclei", "a fluorescence micrograph in squares: boxes and instances", 12, 1, 128, "BSD-3-Clause"),
     Source("video:pedestrians", "a street in 96 frames", 96, 0, 224, "Apache-2.0"),

@@ -20,6 +20,10 @@ WHOLE, CROP = 128, 64
 CROPS = {"train": 4000, "test": 800}
 """Default numbers of crops."""
 
+THINGS = ("chelsea", "coffee", "flower", "squirrel_cls", "rocket", "orange", "camera", "raccoon", "building", "apple",
+          "fruits", "astronaut")  # fmt: skip
+"""Photographs of something that a network of ImageNet's classes has a word for, the surest first."""
+
 SMALLEST = 0.25
 """A crop's side is between this part of the photograph's short side and all of it."""
 
@@ -31,6 +35,11 @@ def photographs(split: str) -> tuple[Tensor, ...]:
     if not paths:
         raise FileNotFoundError(f"{ROOT / 'photos'} holds no photographs; restore it with `git checkout -- assets`")
     return tuple(decode(path) for place, path in enumerate(paths) if (place % 4 == 3) == (split == "test"))
+
+
+def things() -> tuple[Tensor, ...]:
+    """The photographs of THINGS, uint8 (3, H, W)."""
+    return tuple(decode(ROOT / "photos" / f"{name}.jpg") for name in THINGS)
 
 
 class Crops:
@@ -56,14 +65,16 @@ class Crops:
 
 
 def load(variant: str, split: str, size: int | None, channels: int | None) -> Dataset:
-    """variant "": whole photographs, their central square. "crops" or "crops:N": N random crops."""
-    photos = photographs(split)
-    if not variant:
+    """variant "": whole photographs, their central square. "things": those that show something with a name, in every
+    split. "crops" or "crops:N": N random crops."""
+    photos = things() if variant == "things" else photographs(split)
+    if variant in ("", "things"):
         facts = Facts(channels or 3, size or WHOLE)
         return Memory(Batch(torch.stack([fit(photo, facts) for photo in photos]), torch.arange(len(photos))), facts)
     kind, _, number = variant.partition(":")
     if kind != "crops" or (number and not (number.isdecimal() and 1 <= int(number) <= 1_000_000)):
         raise ValueError(
-            f"photos: there is no {variant!r}; use photos, photos:crops or photos:crops:N with N from 1 to 1 000 000"
+            f"photos: there is no {variant!r}; use photos, photos:things, photos:crops or photos:crops:N with N from 1 to "
+            "1 000 000"
         )
     return Crops(photos, int(number or CROPS[split]), Facts(channels or 3, size or CROP))

@@ -5,6 +5,7 @@ All take RGB images in [0, 1]; the input that each was trained on is made inside
 
 from __future__ import annotations
 
+import difflib
 import pickle
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -24,6 +25,8 @@ SQUEEZENET_WEIGHTS = "weights/squeezenet1_1_fp16.pt"
 LITE0 = "tf_efficientnet_lite0"
 LITE0_WEIGHTS = "weights/effnet_lite0_fp16.pt"
 VGG19_FILE = "vgg19-dcbb9e9d.pth"
+LOOKS = 128
+"""Pixels a side at which the lab asks a network that knows ImageNet: fewer than in its training, to be quick."""
 SMALLEST = 32
 """Pixels a side below which the deepest feature maps would be empty."""
 
@@ -40,13 +43,17 @@ class Frozen(nn.Module):
 
 
 class ImageNetClassifier(Frozen):
-    """Images (B, 3, H, W) in [0, 1], best near 224 pixels, -> logits (B, 1000). `categories` names them."""
+    """Images (B, 3, H, W) in [0, 1], best near 224 pixels, -> logits (B, outputs).
 
-    def __init__(self, normalise: Normalise, net: nn.Module):
+    `classes` names the 1000 of ImageNet; others have numbers.
+    """
+
+    def __init__(self, normalise: Normalise, net: nn.Module, outputs: int = 1000):
         super().__init__()
         from torchvision.models._meta import _IMAGENET_CATEGORIES
 
-        self.categories: tuple[str, ...] = tuple(_IMAGENET_CATEGORIES)
+        known = outputs == len(_IMAGENET_CATEGORIES)
+        self.classes: tuple[str, ...] = tuple(_IMAGENET_CATEGORIES if known else map(str, range(outputs)))
         self.normalise, self.net = normalise, net
         self._freeze()
 
@@ -115,6 +122,25 @@ def features(name: FeatureNet, pooling: Pooling = "max", weights: Path | None = 
     stem = {"stem": nn.Sequential(net.conv_stem, net.bn1)}
     stages = {f"stage{i}": stage for i, stage in enumerate(net.blocks, start=1)}
     return FeatureExtractor(normalise, stem | stages | {"head": nn.Sequential(net.conv_head, net.bn2)})
+
+
+def timm_classifier(name: str) -> ImageNetClassifier:
+    """Any of timm's networks with its published weights. ValueError when there is none or its weights are not here."""
+    import timm
+
+    if not timm.is_model(name):
+        near = difflib.get_close_matches(name, timm.list_models(pretrained=True), n=3, cutoff=0.4)
+        raise ValueError(f"timm has no network called {name!r}; the nearest are {', '.join(near) or LITE0}")
+    own = {"file": str(asset(LITE0_WEIGHTS))} if name == LITE0 else None
+    try:
+        net: Any = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=own)
+    except (OSError, RuntimeError) as error:
+        raise ValueError(
+            f"the weights of {name} could not be had ({error}); connect to the internet once, or choose imagenet:lite0 "
+            "or imagenet:squeezenet, whose weights ship with the lab"
+        ) from error
+    mean, deviation = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
+    return ImageNetClassifier(Normalise(mean, deviation), net, net.num_classes)
 
 
 def _embedded(name: str) -> tuple[Normalise, Any]:

@@ -18,18 +18,24 @@ if TYPE_CHECKING:
 
     from engine.checkpoint import Checkpoint
     from engine.data.base import Facts
-    from engine.method import Method, Params
+    from engine.method import Lens
 
+PUBLISHED = ("imagenet:", "timm:")
+"""How the names of networks begin that know ImageNet."""
 FOREIGN = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A model on the CPU, in eval mode, with all that is known of it. step: optimiser steps it was trained for."""
+    """A model on the CPU, in eval mode, with all that is known of it.
+
+    id: the method, or the network by its name. lenses: the method's. data: what it learned from; photographs for a
+    network that knows ImageNet. step: optimiser steps it was trained for here; 0: elsewhere.
+    """
 
     id: str
-    method: Method
-    params: Params
+    lenses: tuple[Lens, ...]
+    data: str
     facts: Facts
     model: nn.Module
     step: int
@@ -37,7 +43,8 @@ class Opened:
 
 
 def open_model(target: str | Path | Run) -> Opened:
-    """Open a run (its newest sound checkpoint), a run's folder, a checkpoint file, or a method's shipped demo.
+    """Open a run (its newest sound checkpoint), a run's folder, a checkpoint file, a method's shipped demo, or a
+    network that knows ImageNet ("imagenet:lite0", "timm:resnet18").
 
     ValueError says why something cannot be opened and what to do. Nothing in a file is ever executed.
     """
@@ -46,6 +53,8 @@ def open_model(target: str | Path | Run) -> Opened:
     if isinstance(target, Run):
         return _newest(target)
     name, path = str(target), Path(target)
+    if name.startswith(PUBLISHED):
+        return _published(name)
     if ID.fullmatch(name):
         return _newest(find(name))
     if (path / "run.json").is_file():
@@ -82,7 +91,18 @@ def _built(checkpoint: Checkpoint, path: Path) -> Opened:
     except RuntimeError as error:
         cause = " ".join(str(error).split())[:200]
         raise ValueError(f"{path} is of another version of {checkpoint.method} ({cause}); train it anew") from None
-    return Opened(checkpoint.method, method, params, checkpoint.facts, model.eval(), checkpoint.step, path)
+    data = str(params.data)
+    return Opened(checkpoint.method, method.lenses, data, checkpoint.facts, model.eval(), checkpoint.step, path)
+
+
+def _published(name: str) -> Opened:
+    """A network that knows ImageNet: "imagenet:lite0", "imagenet:squeezenet", or any of timm's as "timm:NAME"."""
+    from engine.data.base import Facts
+    from engine.nets.pretrained import LOOKS, imagenet, timm_classifier
+
+    kind, _, net = name.partition(":")
+    model = imagenet(net) if kind == "imagenet" else timm_classifier(net)  # type: ignore[arg-type]
+    return Opened(name, (), "photos:things", Facts(3, LOOKS, model.classes), model.eval(), 0, Path(name))
 
 
 def refusal(path: Path) -> str:

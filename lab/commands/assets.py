@@ -13,7 +13,12 @@ def add(commands: Any) -> None:
     command = commands.add_parser("assets", help="the files that ship with the lab")
     verbs = command.add_subparsers(metavar="VERB", required=True)
     one = verbs.add_parser("build", help="train the demos and store what their pages show first")
-    one.add_argument("methods", metavar="METHOD", nargs="*", help="all that nothing ships for, when none is named")
+    one.add_argument(
+        "methods",
+        metavar="METHOD",
+        nargs="*",
+        help="or lenses, for the studios; none: all without demo",
+    )
     one.set_defaults(run=build)
     one = verbs.add_parser("check", help="whether every shipped file is whole and has its licence")
     one.set_defaults(run=check)
@@ -22,12 +27,13 @@ def add(commands: Any) -> None:
 def build(given: argparse.Namespace) -> int:
     from engine import showcase
 
-    for id in given.methods:
+    for id in set(given.methods) - {"lenses"}:
         catalog.card(id)
     failed = False
     for id in given.methods or showcase.missing():
         try:
-            print(f"{id}: {showcase.build(id)}", flush=True)
+            made = showcase.build_lenses() if id == "lenses" else showcase.build(id)
+            print(f"{id}: {made}", flush=True)
         except RuntimeError as error:
             print(error, file=sys.stderr)
             failed = True

@@ -42,16 +42,17 @@ def run(given: argparse.Namespace) -> int:
     ).params  # fmt: skip
     if asked.out is None or asked.out.suffix.lower() != ".png":
         raise ValueError("--out FILE.png is missing: name the picture to draw, e.g. --out look.png")
-    if asked.images and (lens.takes == "nothing" or len(asked.images) > MOST):
-        most = 0 if lens.takes == "nothing" else MOST
+    most = {"images": MOST, "image": 1, "nothing": 0}[lens.takes]
+    if len(asked.images) > most:
         raise ValueError(f"--images: {len(asked.images)} files for the lens {lens.name!r}, which looks at up to {most}")
     images = None
-    if lens.takes == "images":
-        images = looker.fitted(asked.images) if asked.images else looker.shipped()
+    if most:
+        images = lens.given(looker.fitted(asked.images) if asked.images else looker.shipped())
     answer: dict[str, Any] = {}
     for answer in looker.answers(lens, knobs, images):  # noqa: B007 - the last is the whole answer
         pass
     draw_png(lens.exhibits, answer, asked.out)
     opened = looker.opened
-    print(f"{asked.out}: {opened.id}, {lens.name.lower()}, after {opened.step} steps. {lens.says}")
+    after = f", after {opened.step} steps" if opened.step else ""
+    print(f"{asked.out}: {opened.id}, {lens.name.lower()}{after}. {lens.says}")
     return 0

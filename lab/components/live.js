@@ -3,7 +3,7 @@ const STATES = new WeakMap()
 
 export default function (component) {
   const { data, parentElement, setStateValue } = component
-  const state = STATES.get(parentElement) ?? { shown: null, busy: false, wished: null, built: null, values: {} }
+  const state = STATES.get(parentElement) ?? { shown: null, busy: false, wished: null, built: null, values: {}, pick: 0 }
   STATES.set(parentElement, state)
   const root = parentElement.querySelector(".live")
   const says = root.querySelector(".says")
@@ -13,7 +13,7 @@ export default function (component) {
   const show = (exhibits) => stage.replaceChildren(...exhibits.map((one, place) => exhibit(one, () => script(place))))
 
   const script = async (place) => {
-    const answer = await post({ ...data.ask, knobs: state.values, script: place })
+    const answer = await post({ ...data.ask, pick: state.pick, knobs: state.values, script: place })
     if (!answer.ok) return
     const link = document.createElement("a")
     link.href = URL.createObjectURL(await answer.blob())
@@ -22,14 +22,15 @@ export default function (component) {
     URL.revokeObjectURL(link.href)
   }
 
-  const ask = async () => {
-    const wish = JSON.stringify({ ...data.ask, knobs: state.values })
+  // A draft comes first where the lens gives one; the whole answer follows when nothing else has been wished meanwhile.
+  const ask = async (draft = data.drafts) => {
+    const wish = JSON.stringify({ ...data.ask, pick: state.pick, knobs: state.values })
     state.wished = wish
     if (state.busy || wish === state.shown) return
     state.busy = true
     root.classList.add("busy")
     try {
-      const answer = await post(JSON.parse(wish))
+      const answer = await post({ ...JSON.parse(wish), draft })
       const told = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }))
       root.classList.toggle("wrong", !answer.ok)
       if (answer.ok) show(told.exhibits)
@@ -38,10 +39,11 @@ export default function (component) {
       says.textContent = "the lab does not answer; is it still running?"
       root.classList.add("wrong")
     }
-    state.shown = wish
+    if (!draft) state.shown = wish
     state.busy = false
     root.classList.remove("busy")
     if (state.wished !== wish) ask()
+    else if (draft) ask(false)
   }
 
   const change = (name, value, released) => {
@@ -49,11 +51,18 @@ export default function (component) {
     ask()
     if (released) setStateValue("values", { ...state.values })
   }
+  const pick = (at) => {
+    state.pick = at
+    ask()
+    setStateValue("pick", at)
+  }
 
-  const identity = JSON.stringify([data.ask.target, data.ask.lens, data.knobs])
+  const identity = JSON.stringify([data.ask.target, data.ask.lens, data.ask.images, data.knobs])
   if (state.built !== identity) {
     state.built = identity
     state.values = { ...data.values }
+    state.pick = data.pick?.at ?? 0
+    root.querySelector(".pick").replaceChildren(...(data.pick ? picker(data.pick, pick) : []))
     const fields = (fold) =>
       data.knobs.filter((knob) => knob.fold === fold).map((knob) => field(knob, state.values[knob.name], change))
     root.querySelector(".knobs").replaceChildren(...fields(false), ...folded(fields(true)))
@@ -61,6 +70,43 @@ export default function (component) {
     says.textContent = data.stored.length ? "stored" : ""
   }
   ask()
+}
+
+function picker(sheet, pick) {
+  const tiles = Array.from({ length: sheet.count }, (_, i) => {
+    const button = document.createElement("button")
+    Object.assign(button, { type: "button", role: "option", ariaLabel: `picture ${i + 1}`, ariaSelected: i === sheet.at })
+    button.appendChild(part(sheet, i))
+    button.onclick = () => {
+      for (const one of tiles) one.ariaSelected = one === button
+      pick(i)
+    }
+    return button
+  })
+  return tiles
+}
+
+function part(sheet, i) {  // one picture out of a file of many
+  const cut = document.createElement("div")
+  cut.className = "part"
+  cut.style.cssText = `aspect-ratio: ${sheet.ratio}; background-image: url(${sheet.tiles});
+    background-size: 100% ${100 * sheet.count}%; background-position: 0 ${sheet.count > 1 ? (100 * i) / (sheet.count - 1) : 0}%`
+  return cut
+}
+
+function gallery(sheet) {
+  const grid = document.createElement("div")
+  grid.className = sheet.count > 1 ? "gallery" : "gallery alone"
+  for (let i = 0; i < sheet.count; i++) {
+    const cell = grid.appendChild(document.createElement("div"))
+    cell.appendChild(part(sheet, i))
+    for (const [name, share] of Object.entries(sheet.bars[i])) {
+      const bar = cell.appendChild(document.createElement("meter"))
+      Object.assign(bar, { min: 0, max: 1, value: share, title: `${name}: ${share.toFixed(2)}`, ariaLabel: name })
+    }
+    for (const says of sheet.words[i]) cell.appendChild(document.createElement("p")).textContent = says
+  }
+  return grid
 }
 
 function folded(fields) {
@@ -86,6 +132,7 @@ function exhibit({ says, figures }, script) {
 
 function drawn(figure) {
   if (figure.svg) return document.importNode(new DOMParser().parseFromString(figure.svg, "image/svg+xml").documentElement, true)
+  if (figure.tiles) return gallery(figure)
   if (figure.picture) return Object.assign(new Image(), { src: figure.picture, alt: "" })
   const table = document.createElement("table")
   const names = Object.keys(figure.columns)

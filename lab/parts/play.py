@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from inspect import isgeneratorfunction
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from engine.method import Exhibit, KnobError, Lens, Params
-from engine.record import read_values
+from engine.method import Exhibit, KnobError, Lens, Params, Pictures
+from engine.record import compact, read_values
 from engine.showcase import folder, revive, slug
 from lab import api, warm
 from lab.components.live import live
-from lab.figures import POINTED, portable
+from lab.figures import POINTED, portable, tiles
 from lab.forms import form
 from lab.looking import MOST, Looker, pictures_in
 from lab.parts.exhibit import is_dark, show
@@ -25,6 +25,10 @@ from lab.runs import all_runs
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+THUMBNAIL = 64
+"""Pixels that a picture to pick is wide."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,16 @@ class Stored:
     path: Path
 
 
-@st.cache_data(show_spinner=False, ttl=60)
 def stored_answers(id: str) -> list[Stored]:
     """The answers that ship with a method, in the order of its lenses."""
+    return answers_in(folder(id))
+
+
+@st.cache_data(show_spinner=False, ttl=60)
+def answers_in(folder: Path) -> list[Stored]:
+    """The stored answers in a folder, in their order."""
     found = []
-    for path in folder(id).glob("*.safetensors"):
+    for path in folder.glob("*.safetensors"):
         note = read_values(path)[1] if path.stem != "checkpoint" else {}
         if "exhibits" in note:
             found.append((note["place"], Stored(note["lens"], note["says"], revive(note["exhibits"]), path)))
@@ -62,13 +71,22 @@ def play(id: str, target: str = "") -> None:
         nothing_yet(id)
         return
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        chosen = names[0]
-        if len(names) > 1:
-            chosen = st.segmented_control(
-                "Lens", names, default=chosen, required=True, key="lens", label_visibility="collapsed",
-                bind="query-params",
-            )  # fmt: skip
+        chosen = chosen_lens(names)
         model = target or chosen_model(id)
+    through(model, chosen, stored)
+
+
+def chosen_lens(names: Sequence[str]) -> str:
+    """The lens that the visitor chose, where there are several."""
+    if len(names) == 1:
+        return names[0]
+    return st.segmented_control(
+        "Lens", names, default=names[0], required=True, key="lens", label_visibility="collapsed", bind="query-params"
+    )
+
+
+def through(model: str, chosen: str, stored: Sequence[Stored]) -> None:
+    """The lens called `chosen`: its stored answer at once, live through `model` once that is open."""
     answer = next((one for one in stored if one.name == chosen), None)
     try:
         looker = warm.ready(model) if model else None
@@ -141,7 +159,7 @@ def look(looker: Looker, name: str, answer: Stored | None, target: str) -> None:
         st.error(f"{error}.")
         return
     st.markdown(f"{lens.says} :green-badge[live]")
-    brought = chosen_pictures(looker) if lens.takes == "images" else ""
+    brought = chosen_pictures(looker) if lens.takes != "nothing" else ""
     if brought is None:
         return
     ask_it(looker, lens, brought, answer, target)
@@ -151,16 +169,30 @@ def look(looker: Looker, name: str, answer: Stored | None, target: str) -> None:
 def ask_it(looker: Looker, lens: Lens, brought: str, answer: Stored | None, target: str) -> None:
     """Knobs and answer: following the hand, unless the answer takes long or is pointed at."""
     key = f"{slug(lens.name)}-{target}"
-    if not isgeneratorfunction(lens.look) and not any(isinstance(exhibit, POINTED) for exhibit in lens.exhibits):
+    if not takes_long(lens) and not any(isinstance(exhibit, POINTED) for exhibit in lens.exhibits):
         ask = {"target": target, "lens": slug(lens.name), "images": brought, "seed": 0, "dark": is_dark()}
         shown = [] if answer is None else stored_figures(answer.path, answer.exhibits, is_dark())
         start = st.session_state.setdefault(f"start-{key}", from_address(lens))
-        values = live(ask, start, stored=shown, key=f"live-{key}")
+        strip = picker(lens, brought) if lens.takes == "image" else None
+        values, at = live(ask, start, drafts=lens.drafts, pick=strip, stored=shown, key=f"live-{key}-{brought}")
         to_address(lens, values)
+        keep_in_address("picture", [str(at)], usual=at == 0)
     else:
         values = panel(looker, lens, brought, answer, key)
     with st.expander("As a command"):
         st.code(command(target, lens, values), language="bash", wrap_lines=True)
+
+
+def takes_long(lens: Lens) -> bool:
+    """Whether a lens is asked for and grows as it comes, rather than follow the hand."""
+    return isgeneratorfunction(lens.look) and not lens.drafts
+
+
+def picker(lens: Lens, brought: str) -> dict[str, Any]:
+    """The pictures at hand, small, and the place of the one that the page's address picks."""
+    images, wanted = api.brought(brought), st.query_params.get("picture", "")
+    at = int(wanted) if wanted.isdecimal() and int(wanted) < len(images) else 0
+    return tiles(Pictures(("pictures",), ""), {"pictures": compact(images)}, THUMBNAIL) | {"at": at}
 
 
 def from_address(lens: Lens) -> Params:
@@ -179,12 +211,15 @@ def to_address(lens: Lens, values: Mapping[str, Any]) -> None:
     """Keep in the page's address the knobs that are not as usual."""
     usual = lens.params.make({}).model_dump(mode="json")
     for name, value in values.items():
-        key = f"{slug(lens.name)}.{name}"
         told = [str(item) for item in value] if isinstance(value, list) else [str(value)]
-        if value == usual[name]:
-            st.query_params.pop(key, None)
-        elif st.query_params.get_all(key) != told:
-            st.query_params[key] = told
+        keep_in_address(f"{slug(lens.name)}.{name}", told, usual=usual[name] == value)
+
+
+def keep_in_address(key: str, told: list[str], *, usual: bool) -> None:
+    if usual:
+        st.query_params.pop(key, None)
+    elif st.query_params.get_all(key) != told:
+        st.query_params[key] = told
 
 
 def command(target: str, lens: Lens, values: Mapping[str, Any]) -> str:
@@ -201,7 +236,7 @@ def command(target: str, lens: Lens, values: Mapping[str, Any]) -> str:
 def panel(looker: Looker, lens: Lens, brought: str, answer: Stored | None, key: str) -> dict[str, Any]:
     """Knobs beside an answer that is drawn on the page; one that takes long is asked for, and grows as it comes."""
     left, right = st.columns([1, 3], gap="large")
-    long = isgeneratorfunction(lens.look)
+    long = takes_long(lens)
     with left:
         params = form(lens.params, lens.params.make({}), slug(lens.name), columns=1, bind=True)
         asked = not long or st.button("Look", type="primary", key=f"ask-{key}", disabled=params is None)
@@ -210,7 +245,7 @@ def panel(looker: Looker, lens: Lens, brought: str, answer: Stored | None, key: 
     with right:
         place = st.empty()
         if params is not None and asked:
-            images = api.brought(brought) if brought else None
+            images = lens.given(api.brought(brought)) if brought else None
             with closing(looker.answers(lens, params, images)) as reports:
                 for number, report in enumerate(reports):
                     with place.container():

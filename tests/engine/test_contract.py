@@ -63,7 +63,8 @@ def differing(one, two):
 def check_values(values, exhibits, where):
     """Every exhibit's names are there and, but for the empty rows of boxes, finite."""
     boxes = {name for exhibit in exhibits if isinstance(exhibit, Boxes) for name in exhibit.names[1:]}
-    missing = {name for exhibit in exhibits for name in exhibit.names} - set(values)
+    shown = {name for exhibit in exhibits for name in (*exhibit.names, *getattr(exhibit, "under", ()))}
+    missing = shown - set(values)
     assert not missing, f"{where} never reports {sorted(missing)}"
     for name, value in values.items():
         if torch.is_tensor(value) and value.is_floating_point():
@@ -141,7 +142,7 @@ def test_its_lenses_answer_and_their_answers_can_be_stored(id, whole, tmp_path):
     for lens in method.lenses:
         bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
         data = bench.data(params.data, "test", getattr(params, "size", None))
-        images = data.batch(torch.arange(2)).to("cpu").images if lens.takes == "images" else None
+        images = lens.given(data.batch(torch.arange(2)).to("cpu").images)
         before = {name: value.clone() for name, value in model.state_dict().items()}
         answer = {}
         for answer in lens.answers(model, lens.params.make({}, "tiny"), images, bench):  # noqa: B007

@@ -40,10 +40,10 @@ def test_a_run_its_id_its_folder_its_file_and_a_method_open_to_the_same(run, mon
     monkeypatch.setattr(opening, "shipped", lambda id: tmp_path / "shipped")
     for target in (run, run.id, str(run.folder), run.folder, newest, str(newest), "toy.patience"):
         opened = open_model(target)
-        assert (opened.id, opened.step, opened.facts, opened.params.lr) == ("toy.patience", 9, FACTS, 0.5)
+        assert (opened.id, opened.step, opened.facts, opened.data) == ("toy.patience", 9, FACTS, "garments")
         assert opened.model.weight.item() == 9.0
         assert not opened.model.training
-        assert opened.method is catalog.method("toy.patience")
+        assert opened.lenses == catalog.method("toy.patience").lenses
 
 
 def test_a_torn_newest_checkpoint_gives_way_to_the_one_before(run):
@@ -113,7 +113,7 @@ def test_weights_of_another_version_say_so(tmp_path, home):
 def test_an_opened_model_answers_its_lens(run):
     steps(run, 1)
     opened = open_model(run)
-    lens = opened.method.lenses[0]
+    lens = opened.lenses[0]
     images = torch.zeros(2, 1, 28, 28)
     (answer,) = lens.answers(opened.model, lens.params.make({"amount": 1.0}), images, Bench(Setup(device="cpu")))
     assert torch.equal(answer["after"], torch.ones(2, 1, 28, 28))

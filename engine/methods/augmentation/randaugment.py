@@ -34,15 +34,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from engine.augment import OPERATIONS, RandAugment, Scale, apply_operation, cutmix, magnitudes, mixup
-from engine.augment.inspect import applied, contact_sheet, verdict
+from engine.augment import RandAugment, Scale, cutmix, mixup
+from engine.augment.inspect import applied
 from engine.augment.magnitudes import LARGEST
 from engine.augment.views import Crop
 from engine.bench import Bench
 from engine.data.base import Batch, Dataset, Facts
 from engine.data.subset import balanced, labels_in, labels_of, part, spread
+from engine.lenses.augmented import DRAWS, SHEET, STILL, TABLE
 from engine.losses.soft import soft_cross_entropy
-from engine.method import Bars, Claim, Curves, Lens, Method, Params, Pictures, Report, Table, knob
+from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, Table, knob
 from engine.metrics.answers import accuracy_of
 from engine.metrics.pixels import neighbour_accuracy
 from engine.nets.classifier import Classifier, backbone
@@ -51,8 +52,6 @@ from engine.ops.warp import rotation, warp
 
 SHOWN, COURSE, BANK = 8, 500, 10_000
 """Pictures in an exhibit; pictures that are asked in the course of training; those that the baseline knows at most."""
-TABLE = "torchvision's table of magnitudes, or the authors' released one, in which two operations run backwards"
-WORDS = [name.replace("_", " ") for name in OPERATIONS]
 
 
 class RandAugmentParams(Params):
@@ -150,81 +149,6 @@ def moved(batches: Iterable[Batch], motion: Tensor) -> Iterator[Batch]:
         yield replace(batch, images=warp(batch.images, matrix))
 
 
-class SheetParams(Params):
-    scale: Scale = knob("torchvision", TABLE)
-    reverse: bool = knob(False, "the other direction, of operations that have two")
-
-
-def sheet(model: AugmentedClassifier, params: SheetParams, images: Tensor, bench: Bench) -> Report:
-    """Each operation at each magnitude on the first picture, and how far it takes the pixels."""
-    pictures, change = contact_sheet(images[0], params.scale, -1 if params.reverse else 1)
-    every = torch.arange(LARGEST + 1.0)
-    report: Report = {name: pictures[::6, i] for i, name in enumerate(OPERATIONS)}
-    report |= {f"change/{name}": torch.stack([every, change[:, i].cpu()], 1) for i, name in enumerate(OPERATIONS)}
-    table = magnitudes(params.scale, (images.shape[2], images.shape[3]))
-    says = [verdict(change[:, i].tolist()) if table[name].values else "takes no magnitude"
-            for i, name in enumerate(OPERATIONS)]  # fmt: skip
-    report |= {"operation": WORDS, "at_0": change[0], "at_30": change[-1], "most_at": change.argmax(0), "with_M": says}
-    return report
-
-
-class DrawsParams(Params):
-    n: int = knob(2, "operations for each picture", 0, 8)
-    m: int = knob(9, "magnitude of all of them", 0, LARGEST)
-    scale: Scale = knob("torchvision", TABLE)
-    seed: int = knob(0, "another draw", 0, 9999)
-
-
-DRAWS = tuple(f"draw_{i}" for i in range(1, 6))
-
-
-def draws(model: AugmentedClassifier, params: DrawsParams, images: Tensor, bench: Bench) -> Report:
-    """What a network would see of each picture in five epochs, and the operations that made it so."""
-    augment, generator = RandAugment(params.n, params.m, params.scale), torch.Generator().manual_seed(params.seed)
-    report: Report = {"picture": torch.arange(1, len(images) + 1), "original": images}
-    for name in DRAWS:
-        decisions = augment.draw(len(images), generator)
-        done = applied(augment, decisions, (images.shape[2], images.shape[3]))
-        report |= {name: augment.apply(images, decisions), f"in_{name}": done}
-    return report
-
-
-class StillParams(Params):
-    n: int = knob(2, "operations for each picture", 1, 8)
-    m: int = knob(18, "magnitude of the single operations", 0, LARGEST)
-    scale: Scale = knob("torchvision", TABLE)
-    draws: int = knob(16, "draws at each magnitude, averaged", 1, 256, tiny=2, fold=True)
-
-
-@torch.no_grad()
-def still_that_class(model: AugmentedClassifier, params: StillParams, images: Tensor, bench: Bench) -> Report:
-    """The probability of what the network called the untouched picture, as it is augmented ever more strongly."""
-    first, ms = model(images).softmax(dim=1).max(dim=1), range(0, LARGEST + 1, 3)
-
-    def kept(seen: Tensor) -> Tensor:
-        """(times * N, C, H, W) -> (N,): the probability of the first answer, averaged over the repetitions."""
-        times = len(seen) // len(images)
-        chance = model(seen).softmax(dim=1).gather(1, first.indices.repeat(times)[:, None])
-        return chance.view(times, len(images)).mean(dim=0)
-
-    def over_m(values: Tensor) -> Tensor:
-        return torch.stack([torch.tensor(ms, dtype=torch.float32), values.float().cpu()], dim=1)
-
-    many = images.repeat(params.draws, 1, 1, 1)
-    seen = {m: RandAugment(params.n, m, params.scale)(many, bench.generator) for m in ms}
-    course = torch.stack([kept(seen[m]) for m in ms])  # (11, N)
-    ways = [[apply_operation(images, name, params.m, sign, params.scale) for sign in (1, -1)] for name in OPERATIONS]
-    below = torch.cat([course < 0.5, torch.ones_like(course[:1], dtype=torch.bool)])
-    return {
-        "average": over_m(course.mean(dim=1)), "weakest_picture": over_m(course.amin(dim=1)),
-        "chance": over_m(torch.full((len(ms),), 1 / len(model.classes))),
-        "original": images, **{f"M_{m}": seen[m][: len(images)] for m in (9, 18, 30)},
-        "picture": torch.arange(1, len(images) + 1), "called": [model.classes[i] for i in first.indices.tolist()],
-        "probability": first.values, "lost_at_M": 3 * below.int().argmax(dim=0),
-        "kept": torch.stack([kept(torch.cat(way)).mean() for way in ways]), "operation": WORDS,
-    }  # fmt: skip
-
-
 METHOD = Method(
     params=RandAugmentParams,
     build=AugmentedClassifier,
@@ -242,45 +166,7 @@ METHOD = Method(
         Bars(("right", "asked"), "At the end, on all test pictures: as they are, and turned by up to 20 degrees and "
              "shifted by up to a tenth."),
     ),
-    lenses=(
-        Lens(
-            "Sheet", SheetParams, sheet,
-            (
-                Pictures(OPERATIONS[:6], "Moves, at M = 0, 6, 12, 18, 24, 30 from top to bottom."),
-                Pictures(OPERATIONS[6:], "Changes of grey or colour, at M = 0, 6, 12, 18, 24, 30 from top to bottom."),
-                Curves(tuple(f"change/{name}" for name in OPERATIONS),
-                       "By how much a pixel changes on average (of 1), at each M. On a fair scale no curve falls.",
-                       over="M"),
-                Table(("operation", "at_0", "at_30", "most_at", "with_M"),
-                      "Try scale tf: posterize and solarize weaken as M grows, and the enhancements do nothing at "
-                      "M = 5, so that a larger M is not a stronger augmentation."),
-            ),
-            "Every operation at every strength on your first picture, measured: does more M mean more effect?",
-        ),
-        Lens(
-            "Draws", DrawsParams, draws,
-            (
-                Pictures(("original", *DRAWS), "One row a picture: as it is, and as five epochs would show it."),
-                Table(("picture", *(f"in_{name}" for name in DRAWS)), "What was done to it, in this order."),
-            ),
-            "Five draws of each of your pictures, as a network in training would see them.",
-        ),
-        Lens(
-            "Still that class?", StillParams, still_that_class,
-            (
-                Curves(("average", "weakest_picture", "chance"),
-                       "Probability of what the network called the untouched picture, against M. Where it falls, the "
-                       "label begins to lie.", over="M"),
-                Pictures(("original", "M_9", "M_18", "M_30"), "One draw of each picture at growing magnitude."),
-                Table(("picture", "called", "probability", "lost_at_M"),
-                      "What the network calls each picture, and the M from which it believes that by less than half "
-                      "(33: at none)."),
-                Bars(("kept", "operation"), "The same probability after one operation alone at the chosen M: which one "
-                     "destroys the class?"),
-            ),
-            "How strong may augmentation be before the network no longer knows what it sees?",
-        ),
-    ),
+    lenses=(SHEET, DRAWS, STILL),
     claim=Claim(
         "Two numbers, no search, and the network is better on pictures it has not seen. Here: accuracy on all test "
         "pictures after 600 steps on 1 000 garments with N = 2, M = 9, against the same training without RandAugment.",

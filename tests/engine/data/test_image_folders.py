@@ -129,7 +129,7 @@ def test_unlabelled(animals):
         ("", "train", "use garments"),
         ("garments:small", "train", "takes nothing after the colon"),
         ("garments", "val", "garments has train, test, got 'val'"),
-        ("photos:patches", "train", "use photos, photos:crops or photos:crops:N"),
+        ("photos:patches", "train", "use photos, photos:things, photos:crops or photos:crops:N"),
         ("photos:crops:0", "train", "N from 1"),
         ("photos:crops:many", "train", "N from 1"),
         ("scenes:scene65", "train", "use scene64"),

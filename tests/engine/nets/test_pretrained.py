@@ -37,7 +37,7 @@ def test_names_what_is_on_the_photographs(name):
     with torch.inference_mode():
         for title, right in PHOTOS.items():
             probabilities = net(photo(title)).softmax(1)[0]
-            best = net.categories[int(probabilities.argmax())]
+            best = net.classes[int(probabilities.argmax())]
             assert best in right, f"{title}: {best} at {probabilities.max():.2f}"
 
 
@@ -46,7 +46,7 @@ def test_the_order_of_colours_is_the_one_it_was_trained_on(name):
     net = imagenet(name)
     with torch.inference_mode():
         right, turned = (
-            sum(net(image).softmax(1)[0, net.categories.index("espresso")] for image in images)
+            sum(net(image).softmax(1)[0, net.classes.index("espresso")] for image in images)
             for images in ([photo("coffee")], [photo("coffee").flip(1)])
         )
     assert right > turned + 0.1

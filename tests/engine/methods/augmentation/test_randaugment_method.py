@@ -3,9 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from engine.augment import OPERATIONS, RandAugment, apply_operation
 from engine.bench import Bench, Setup
 from engine.data.base import Batch, Facts, Memory
 from engine.method import drive
@@ -106,86 +104,3 @@ def test_motion_of_nothing_is_nothing_and_a_full_shift_is_a_tenth_of_the_side():
 def test_a_source_without_classes_is_refused():
     with pytest.raises(ValueError, match="photos has fewer than two classes; choose a labelled source"):
         METHOD.build(RandAugmentParams.make({"data": "photos"}), Facts(3, 28))
-
-
-def answer(name, model, images, **knobs):
-    lens = next(lens for lens in METHOD.lenses if lens.name == name)
-    with torch.random.fork_rng():
-        return list(lens.answers(model, lens.params.make(knobs), images, bench()))[-1]
-
-
-def pictures(count=3):
-    return toy().batch(torch.arange(count)).to("cpu").images
-
-
-class Constant(nn.Module):
-    classes = ("dark", "light")
-
-    def forward(self, images):
-        return torch.tensor([[0.0, 2.0]]).expand(len(images), 2)
-
-
-def test_draws_are_torchvisions_operations_in_the_order_that_is_told():
-    images = pictures()
-    told = answer("Draws", Constant(), images, n=2, m=20, seed=3)
-    again = RandAugment(2, 20)
-    decisions = again.draw(3, torch.Generator().manual_seed(3))
-    assert torch.equal(told["draw_1"], again.apply(images, decisions))
-    for i, said in enumerate(told["in_draw_1"]):
-        picture = images[i : i + 1]
-        for operation, sign, word in zip(
-            decisions.operation[:, i].tolist(), decisions.sign[:, i].tolist(), said.split(", "), strict=True
-        ):
-            name = OPERATIONS[operation]
-            assert word.startswith(name.replace("_", " "))
-            picture = apply_operation(picture, name, 20, sign)
-        assert torch.allclose(told["draw_1"][i], picture[0], atol=1e-6)
-    other = answer("Draws", Constant(), images, n=2, m=20, seed=4)
-    assert not torch.equal(told["draw_1"], other["draw_1"])
-
-
-class Brightness(nn.Module):
-    """Calls a picture light with probability sigmoid(20 (mean - 1/2)), dark otherwise."""
-
-    classes = ("dark", "light")
-
-    def forward(self, images):
-        score = 20 * (images.mean(dim=(1, 2, 3)) - 0.5)
-        return torch.stack([torch.zeros_like(score), score], dim=1)
-
-
-def test_the_class_is_kept_at_m_0_and_the_course_is_the_average_over_draws():
-    images = torch.full((2, 1, 28, 28), 0.4)
-    images[1] = 0.7
-    images += 0.05 * torch.rand(images.shape, generator=torch.Generator().manual_seed(0))
-    told = answer("Still that class?", Brightness(), images, n=1, m=30, draws=64)
-    assert told["called"] == ["dark", "light"]
-    first = Brightness()(images).softmax(1).max(1).values
-    assert torch.allclose(told["probability"], first)
-    assert torch.allclose(told["average"][:, 0], torch.arange(0, 31, 3.0))
-    assert torch.allclose(told["chance"][:, 1], torch.tensor(0.5))
-    assert (told["weakest_picture"][:, 1] <= told["average"][:, 1] + 1e-6).all()
-    assert told["average"][-1, 1] < told["average"][0, 1]
-    for name, kept in zip(OPERATIONS, told["kept"].tolist(), strict=True):
-        each = [Brightness()(apply_operation(images, name, 30, sign)).softmax(1)[[0, 1], [0, 1]] for sign in (1, -1)]
-        assert kept == pytest.approx(torch.stack(each).mean().item(), abs=1e-5), name
-    assert told["kept"][OPERATIONS.index("identity")] == pytest.approx(first.mean().item())
-
-
-def test_a_network_that_does_not_look_never_loses_the_class():
-    told = answer("Still that class?", Constant(), pictures())
-    assert told["lost_at_M"].tolist() == [33, 33, 33]
-    assert torch.allclose(told["average"][:, 1], torch.tensor(2.0).sigmoid())
-
-
-def test_the_sheet_tells_what_takes_no_magnitude_and_what_runs_backwards():
-    images = torch.linspace(0.05, 0.95, 28 * 28).view(1, 1, 28, 28)
-    for scale, backwards in (("torchvision", set()), ("tf", {"posterize", "solarize"})):
-        told = answer("Sheet", Constant(), images, scale=scale)
-        says = dict(zip(told["operation"], told["with_M"], strict=True))
-        assert {name for name, word in says.items() if word == "takes no magnitude"} == {
-            "identity", "autocontrast", "equalize"
-        }  # fmt: skip
-        assert {name for name, word in says.items() if word == "RUNS BACKWARDS"} == backwards
-        assert says["color"] == "does nothing"  # a grey picture
-        assert told["rotate"].shape == (6, 1, 28, 28)

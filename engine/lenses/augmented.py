@@ -1,0 +1,145 @@
+"""Augmentation as a classifier sees it: what is drawn, how strong it is, and when the label begins to lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from engine.augment import OPERATIONS, RandAugment, Scale, apply_operation, magnitudes
+from engine.augment.inspect import applied, contact_sheet, verdict
+from engine.augment.magnitudes import LARGEST
+from engine.augment.randaugment import Decisions
+from engine.bench import Bench
+from engine.lenses.classifier import Classifies
+from engine.method import Bars, Curves, Lens, Params, Pictures, Report, Table, knob
+
+TILES, MOST_OPERATIONS = 31, 8
+TABLE = "torchvision's table of magnitudes, or the authors' released one, in which two operations run backwards"
+WORDS = [name.replace("_", " ") for name in OPERATIONS]
+
+
+class DrawsParams(Params):
+    n: int = knob(2, "operations for each picture, one after the other", 0, MOST_OPERATIONS)
+    m: int = knob(9, "magnitude of all of them", 0, LARGEST)
+    scale: Scale = knob("torchvision", TABLE)
+    seed: int = knob(0, "another draw", 0, 9999)
+
+
+@torch.no_grad()
+def draws(model: Classifies, params: DrawsParams, images: Tensor, bench: Bench) -> Iterator[Report]:
+    """One picture as TILES epochs would show it, what made it so, and whether the network still sees what it was.
+
+    What is drawn does not depend on m, and a further operation leaves those before it: under the hand, each tile
+    changes and stays itself.
+    """
+    augment = RandAugment(params.n, params.m, params.scale)
+    every = RandAugment(MOST_OPERATIONS).draw(TILES, torch.Generator().manual_seed(params.seed))
+    decisions = Decisions(every.operation[: params.n], every.sign[: params.n])
+    tiles = augment.apply(images.expand(TILES, -1, -1, -1), decisions)
+    shown = torch.cat([images, tiles])
+    words = applied(augment, decisions, (images.shape[2], images.shape[3]))
+    yield {"tiles": shown, "applied": ["as it is", *words]}
+    chance = model(shown).softmax(dim=1)
+    best = int(chance[0].argmax())
+    words = [f"{model.classes[best]}, {float(chance[0, best]):.0%}", *words]
+    yield {"tiles": shown, "applied": words, "still": chance[:, best]}
+
+
+DRAWS = Lens(
+    "Draws", DrawsParams, draws,
+    (
+        Pictures(("tiles",), "Your picture and what the network calls it, then 31 draws, their operations in order. "
+                 "The bar: how probable the network still finds what it called the original.", under=("still", "applied")),
+    ),
+    "What a network in training sees of one picture: drag N and M, the draws stay the same.",
+    takes="image", drafts=True,
+)  # fmt: skip
+
+
+class SheetParams(Params):
+    scale: Scale = knob("torchvision", TABLE)
+    reverse: bool = knob(False, "the other direction, of operations that have two")
+
+
+def sheet(model: Classifies, params: SheetParams, images: Tensor, bench: Bench) -> Report:
+    """Each operation at each magnitude on a picture, and how far it takes the pixels."""
+    pictures, change = contact_sheet(images[0], params.scale, -1 if params.reverse else 1)
+    every = torch.arange(LARGEST + 1.0)
+    report: Report = {name: pictures[::6, i] for i, name in enumerate(OPERATIONS)}
+    report |= {f"change/{name}": torch.stack([every, change[:, i].cpu()], 1) for i, name in enumerate(OPERATIONS)}
+    table = magnitudes(params.scale, (images.shape[2], images.shape[3]))
+    says = [verdict(change[:, i].tolist()) if table[name].values else "takes no magnitude"
+            for i, name in enumerate(OPERATIONS)]  # fmt: skip
+    report |= {"operation": WORDS, "at_0": change[0], "at_30": change[-1], "most_at": change.argmax(0), "with_M": says}
+    return report
+
+
+SHEET = Lens(
+    "Sheet", SheetParams, sheet,
+    (
+        Pictures(OPERATIONS[:6], "Moves, at M = 0, 6, 12, 18, 24, 30 from top to bottom."),
+        Pictures(OPERATIONS[6:], "Changes of grey or colour, at M = 0, 6, 12, 18, 24, 30 from top to bottom."),
+        Curves(tuple(f"change/{name}" for name in OPERATIONS),
+               "By how much a pixel changes on average (of 1), at each M. On a fair scale no curve falls.", over="M"),
+        Table(("operation", "at_0", "at_30", "most_at", "with_M"),
+              "Try scale tf: posterize and solarize weaken as M grows, and the enhancements do nothing at M = 5, so "
+              "that a larger M is not a stronger augmentation."),
+    ),
+    "Every operation at every strength, measured: does more M mean more effect?",
+    takes="image",
+)  # fmt: skip
+
+
+class StillParams(Params):
+    n: int = knob(2, "operations for each picture", 1, MOST_OPERATIONS)
+    m: int = knob(18, "magnitude of the single operations", 0, LARGEST)
+    scale: Scale = knob("torchvision", TABLE)
+    draws: int = knob(16, "draws at each magnitude, averaged", 1, 256, tiny=2, fold=True)
+
+
+@torch.no_grad()
+def still_that_class(model: Classifies, params: StillParams, images: Tensor, bench: Bench) -> Report:
+    """The probability of what the network called the untouched picture, as it is augmented ever more strongly."""
+    first, ms = model(images).softmax(dim=1).max(dim=1), range(0, LARGEST + 1, 3)
+
+    def kept(seen: Tensor) -> Tensor:
+        """(times * N, C, H, W) -> (N,): the probability of the first answer, averaged over the repetitions."""
+        times = len(seen) // len(images)
+        chance = model(seen).softmax(dim=1).gather(1, first.indices.repeat(times)[:, None])
+        return chance.view(times, len(images)).mean(dim=0)
+
+    def over_m(values: Tensor) -> Tensor:
+        return torch.stack([torch.tensor(ms, dtype=torch.float32), values.float().cpu()], dim=1)
+
+    many = images.repeat(params.draws, 1, 1, 1)
+    seen = {m: RandAugment(params.n, m, params.scale)(many, bench.generator) for m in ms}
+    course = torch.stack([kept(seen[m]) for m in ms])  # (11, N)
+    ways = [[apply_operation(images, name, params.m, sign, params.scale) for sign in (1, -1)] for name in OPERATIONS]
+    below = torch.cat([course < 0.5, torch.ones_like(course[:1], dtype=torch.bool)])
+    return {
+        "average": over_m(course.mean(dim=1)), "weakest_picture": over_m(course.amin(dim=1)),
+        "chance": over_m(torch.full((len(ms),), 1 / len(model.classes))),
+        "original": images, **{f"M_{m}": seen[m][: len(images)] for m in (9, 18, 30)},
+        "picture": torch.arange(1, len(images) + 1), "called": [model.classes[i] for i in first.indices.tolist()],
+        "probability": first.values, "lost_at_M": 3 * below.int().argmax(dim=0),
+        "kept": torch.stack([kept(torch.cat(way)).mean() for way in ways]), "operation": WORDS,
+    }  # fmt: skip
+
+
+STILL = Lens(
+    "Still that class?", StillParams, still_that_class,
+    (
+        Curves(("average", "weakest_picture", "chance"),
+               "Probability of what the network called the untouched picture, against M. Where it falls, the label "
+               "begins to lie.", over="M"),
+        Pictures(("original", "M_9", "M_18", "M_30"), "One draw of each picture at growing magnitude."),
+        Table(("picture", "called", "probability", "lost_at_M"),
+              "What the network calls each picture, and the M from which it believes that by less than half (33: at "
+              "none)."),
+        Bars(("kept", "operation"), "The same probability after one operation alone at the chosen M: which one "
+             "destroys the class?"),
+    ),
+    "How strong may augmentation be before the network no longer knows what it sees?",
+)  # fmt: skip
