@@ -34,8 +34,8 @@ LIMIT = 2_000_000
 ROWS, KEPT = 300, 6
 """Rows and stored pictures that remain of the demo's course."""
 PICTURES = 8
-LENSES = ROOT / "lenses"
-"""Answers of lenses that fit many models, through a network that knows ImageNet, on shipped photographs."""
+LENSES, SHOWN = ROOT / "lenses", "imagenet:lite0"
+"""Answers of lenses that fit any classifier, and through which network, on shipped photographs."""
 
 
 def folder(id: str, root: Path = ROOT) -> Path:

@@ -13,7 +13,10 @@ from lab.parts.links import PAGES
 st.set_page_config(page_title="Visionarium", page_icon=str(asset("icon.png")), layout="wide")
 st.html(Path(__file__).with_name("style.css"))
 
-studios = [st.Page(PAGES / "augment.py", title="Augmentation", help="RandAugment under the hand.")]
+studios = [
+    st.Page(PAGES / "augment.py", title="Augmentation", help="What a network in training sees."),
+    st.Page(PAGES / "masked.py", title="Masked pictures", help="Hide patches with a brush and see them painted."),
+]
 pages = [
     st.Page(PAGES / "home.py", title="Home", default=True),
     st.Page(PAGES / "methods.py", title="Methods", help="The catalogue: every method, wing by wing."),

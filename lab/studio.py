@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from engine import catalog
-from engine.showcase import LENSES
+from engine.showcase import LENSES, SHOWN
 from engine.showcase import folder as shipped
-from lab.parts.play import answers_in, chosen_lens, through
+from lab.parts.play import Stored, answers_in, chosen_lens, stored_answers, through
 from lab.runs import all_runs
 
 
@@ -20,8 +20,14 @@ def studio(title: str, says: str, lenses: Sequence[str], models: Sequence[str]) 
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         lens = chosen_lens(lenses)
         model = chosen_model(models)
-    stored = [one for one in answers_in(LENSES) if one.name in lenses] if model == models[0] else []
-    through(model, lens, stored)
+    through(model, lens, [one for one in stored_through(model) if one.name in lenses])
+
+
+def stored_through(model: str) -> list[Stored]:
+    """The answers that ship of a model: of a method's demo, or of the network that knows ImageNet."""
+    if model in catalog.ids():
+        return stored_answers(model)
+    return answers_in(LENSES) if model == SHOWN else []
 
 
 def chosen_model(models: Sequence[str]) -> str:

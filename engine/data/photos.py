@@ -74,7 +74,7 @@ def load(variant: str, split: str, size: int | None, channels: int | None) -> Da
     kind, _, number = variant.partition(":")
     if kind != "crops" or (number and not (number.isdecimal() and 1 <= int(number) <= 1_000_000)):
         raise ValueError(
-            f"photos: there is no {variant!r}; use photos, photos:things, photos:crops or photos:crops:N with N from 1 to "
-            "1 000 000"
+            f"photos: there is no {variant!r}; use photos, photos:things, photos:crops or photos:crops:N with N from "
+            "1 to 1 000 000"
         )
     return Crops(photos, int(number or CROPS[split]), Facts(channels or 3, size or CROP))

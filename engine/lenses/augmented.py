@@ -51,7 +51,8 @@ DRAWS = Lens(
     "Draws", DrawsParams, draws,
     (
         Pictures(("tiles",), "Your picture and what the network calls it, then 31 draws, their operations in order. "
-                 "The bar: how probable the network still finds what it called the original.", under=("still", "applied")),
+                 "The bar: how probable the network still finds what it called the original.",
+                 under=("still", "applied")),
     ),
     "What a network in training sees of one picture: drag N and M, the draws stay the same.",
     takes="image", drafts=True,

@@ -5,6 +5,7 @@ Parameters are named as in the released weights (facebookresearch/mae), which lo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import torch
@@ -18,6 +19,10 @@ Kind = Literal["random", "block", "grid"]
 NOISE = {"random": uniform_noise, "block": block_noise, "grid": grid_noise}
 PIXELS = {1: ((0.286,), (0.353,)), 3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
 """Mean and deviation that are taken off, by channels: those of the garments, and ImageNet's as the release has them."""
+
+
+RELEASED_HEADS, RELEASED_DECODER_HEADS = {768: 12, 1024: 16, 1280: 16}, 16
+"""Attention heads of the released encoders, by width, and of their decoders: what the weights' shapes do not tell."""
 
 
 class Decoder(NamedTuple):
@@ -54,6 +59,30 @@ class MaskedViT(VisionTransformer):
         self.decoder_pred = nn.Linear(decoder.width, patch**2 * channels)
         for part in (self.decoder_embed, self.decoder_blocks, self.decoder_pred):
             part.apply(init_linear)
+
+    @classmethod
+    def released(cls, weights: Mapping[str, Tensor], norm_pix: bool) -> MaskedViT:
+        """A network of the sizes of released weights, with them (facebookresearch/mae, the file's "model").
+
+        norm_pix: whether it was trained to paint normalised patches, which the weights do not tell. ValueError when
+        they have no decoder, as those that are released for fine-tuning.
+        """
+        if "decoder_pred.weight" not in weights:
+            raise ValueError(
+                "it has no decoder, so it paints nothing; of the releases take those called visualize or full"
+            )
+        width, channels, patch, _ = weights["patch_embed.proj.weight"].shape
+        depth, deep = (
+            1 + max(int(name.split(".")[1]) for name in weights if name.startswith(blocks))
+            for blocks in ("blocks.", "decoder_blocks.")
+        )
+        size = patch * round((weights["pos_embed"].shape[1] - 1) ** 0.5)
+        decoder = Decoder(weights["decoder_embed.weight"].shape[0], deep, RELEASED_DECODER_HEADS)
+        model = MaskedViT(
+            channels, size, patch, width, depth, RELEASED_HEADS.get(width, width // 64), decoder, norm_pix
+        )
+        model.load_state_dict(dict(weights))
+        return model
 
     def forward(self, images: Tensor, hidden: Masking) -> Tensor:  # type: ignore[override]
         """What the network paints in every patch, (B, L, P) in float32, from the visible ones alone."""

@@ -14,7 +14,7 @@ from lab.home import ID
 from lab.runs import Run, find
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from engine.checkpoint import Checkpoint
     from engine.data.base import Facts
@@ -66,7 +66,7 @@ def open_model(target: str | Path | Run) -> Opened:
     elif not path.is_file():
         raise ValueError(f"{name!r} is no run, no checkpoint file and no method; see `visionarium runs list`")
     elif path.suffix in FOREIGN:
-        raise ValueError(refusal(path))
+        return _foreign(path)
     return _built(read_checkpoint(path), path)
 
 
@@ -105,8 +105,37 @@ def _published(name: str) -> Opened:
     return Opened(name, (), "photos:things", Facts(3, LOOKS, model.classes), model.eval(), 0, Path(name))
 
 
-def refusal(path: Path) -> str:
-    """Why a foreign checkpoint is not opened, and the way out; it is read without executing anything in it."""
+def _foreign(path: Path) -> Opened:
+    """A file of PyTorch's that is recognised by its weights: a released masked autoencoder. Nothing in it is executed.
+
+    ValueError tells why another one is not opened, and the way out.
+    """
+    from engine.data.base import Facts
+    from engine.lenses.masked import ATTENTION, HIDE_MORE, RECONSTRUCT
+    from engine.nets.masked_vit import MaskedViT
+
+    found = _tensors(path)
+    if "mask_token" not in found and "patch_embed.proj.weight" not in found:
+        raise ValueError(
+            f"{path} holds {len(found)} tensors, but not which method they belong to or what pictures it takes; lenses "
+            "need a checkpoint of a run: train the method here, or write one with engine.checkpoint.write_checkpoint"
+        )
+    try:
+        model = MaskedViT.released(found, norm_pix="visualize" not in path.stem)
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise ValueError(
+            f"{path} cannot be opened as a masked autoencoder: {' '.join(str(error).split())[:200]}"
+        ) from None
+    lenses = (RECONSTRUCT, HIDE_MORE, ATTENTION)
+    facts = Facts(model.normalise.mean.numel(), model.size)
+    return Opened("representation.mae", lenses, "photos:things", facts, model.eval(), 0, path)
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a PyTorch file by name, those under "model" or "state_dict" where it has such.
+
+    It is read without executing anything in it; ValueError tells why it cannot be.
+    """
     import torch
 
     try:
@@ -114,14 +143,15 @@ def refusal(path: Path) -> str:
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         what = f" ({asked[1]})" if asked else ""
-        return (
+        raise ValueError(
             f"{path} is refused: opening it would execute code that it names{what}. Where you trust it, "
             "load it there and save only its tensors: torch.save(model.state_dict(), FILE)"
-        )
+        ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError):
-        return f"{path} cannot be read as a PyTorch file: it is damaged or something else; copy or download it again"
-    tensors = sum(torch.is_tensor(value) for value in found.values()) if isinstance(found, dict) else 0
-    return (
-        f"{path} holds {tensors} tensors, but not which method they belong to or what pictures it takes; "
-        "lenses need a checkpoint of a run: train the method here, or write one with engine.checkpoint.write_checkpoint"
-    )
+        raise ValueError(
+            f"{path} cannot be read as a PyTorch file: it is damaged or something else; copy or download it again"
+        ) from None
+    for key in ("model", "state_dict"):
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    return {name: value for name, value in found.items() if torch.is_tensor(value)} if isinstance(found, dict) else {}

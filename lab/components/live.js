@@ -53,6 +53,7 @@ export default function (component) {
   }
   const pick = (at) => {
     state.pick = at
+    root.querySelectorAll(".easel").forEach((box) => box.renew())
     ask()
     setStateValue("pick", at)
   }
@@ -64,7 +65,9 @@ export default function (component) {
     state.pick = data.pick?.at ?? 0
     root.querySelector(".pick").replaceChildren(...(data.pick ? picker(data.pick, pick) : []))
     const fields = (fold) =>
-      data.knobs.filter((knob) => knob.fold === fold).map((knob) => field(knob, state.values[knob.name], change))
+      data.knobs.filter((knob) => knob.fold === fold).map((knob) => knob.brush
+        ? easel(knob, state.values[knob.name], change, () => part(data.pick, state.pick))
+        : field(knob, state.values[knob.name], change))
     root.querySelector(".knobs").replaceChildren(...fields(false), ...folded(fields(true)))
     show(data.stored)
     says.textContent = data.stored.length ? "stored" : ""
@@ -101,8 +104,9 @@ function gallery(sheet) {
     const cell = grid.appendChild(document.createElement("div"))
     cell.appendChild(part(sheet, i))
     for (const [name, share] of Object.entries(sheet.bars[i])) {
-      const bar = cell.appendChild(document.createElement("meter"))
-      Object.assign(bar, { min: 0, max: 1, value: share, title: `${name}: ${share.toFixed(2)}`, ariaLabel: name })
+      const bar = cell.appendChild(document.createElement("div"))
+      Object.assign(bar, { className: "bar", role: "img", title: `${name}: ${share.toFixed(2)}`, ariaLabel: `${name} ${share.toFixed(2)}` })
+      bar.appendChild(document.createElement("div")).style.width = `${100 * share}%`
     }
     for (const says of sheet.words[i]) cell.appendChild(document.createElement("p")).textContent = says
   }
@@ -143,6 +147,64 @@ function drawn(figure) {
   line(names, "th")
   for (let i = 0; i < figure.columns[names[0]].length; i++) line(names.map((name) => figure.columns[name][i]), "td")
   return table
+}
+
+// A brush over the picked picture: CELLS x CELLS, told as hexadecimal digits, four cells each; "" when nothing is painted.
+const CELLS = 32
+
+function easel(knob, value, change, picture) {
+  const box = document.createElement("div")
+  box.className = "easel"
+  box.title = knob.help
+  const head = box.appendChild(document.createElement("span"))
+  head.textContent = knob.label
+  const clear = head.appendChild(document.createElement("button"))
+  Object.assign(clear, { type: "button", textContent: "Clear" })
+  const board = box.appendChild(document.createElement("div"))
+  board.className = "board"
+  const canvas = document.createElement("canvas")
+  Object.assign(canvas, { width: CELLS, height: CELLS, ariaLabel: `${knob.label}: ${knob.help}`, role: "img" })
+  const cells = new Uint8Array(CELLS * CELLS)
+  ;[...value].forEach((digit, i) => { for (let b = 0; b < 4; b++) cells[4 * i + b] = (parseInt(digit, 16) >> (3 - b)) & 1 })
+  const told = () => {
+    if (!cells.includes(1)) return ""
+    let digits = ""
+    for (let i = 0; i < cells.length; i += 4) digits += (cells[i] * 8 + cells[i + 1] * 4 + cells[i + 2] * 2 + cells[i + 3]).toString(16)
+    return digits
+  }
+  const draw = () => {
+    const pen = canvas.getContext("2d"), sheet = pen.createImageData(CELLS, CELLS)
+    cells.forEach((cell, i) => sheet.data.set([128, 128, 128, cell ? 235 : 0], 4 * i))
+    pen.putImageData(sheet, 0, 0)
+  }
+  box.renew = () => board.replaceChildren(picture(), canvas)
+  let colour = null, last = null
+  const dab = (event) => {
+    const { left, top, width } = canvas.getBoundingClientRect()
+    const here = [((event.clientX - left) / width) * CELLS, ((event.clientY - top) / width) * CELLS]
+    const from = last ?? here, far = Math.ceil(Math.hypot(here[0] - from[0], here[1] - from[1])) || 1
+    colour ??= cells[Math.floor(here[1]) * CELLS + Math.floor(here[0])] ? 0 : 1  // who begins on paint, wipes
+    for (let i = 0; i <= far; i++) {
+      const x = from[0] + ((here[0] - from[0]) * i) / far, y = from[1] + ((here[1] - from[1]) * i) / far
+      for (let r = Math.max(0, Math.floor(y - 2)); r <= Math.min(CELLS - 1, y + 2); r++)
+        for (let c = Math.max(0, Math.floor(x - 2)); c <= Math.min(CELLS - 1, x + 2); c++)
+          if (Math.hypot(c + 0.5 - x, r + 0.5 - y) <= 2.2) cells[r * CELLS + c] = colour
+    }
+    last = here
+    draw()
+    change(knob.name, told(), false)
+  }
+  canvas.onpointerdown = (event) => { canvas.setPointerCapture(event.pointerId); colour = last = null; dab(event) }
+  canvas.onpointermove = (event) => { if (colour !== null) dab(event) }
+  canvas.onpointerup = canvas.onpointercancel = () => {
+    if (colour === null) return
+    colour = last = null
+    change(knob.name, told(), true)
+  }
+  clear.onclick = () => { cells.fill(0); draw(); change(knob.name, "", true) }
+  box.renew()
+  draw()
+  return box
 }
 
 function field(knob, value, change) {

@@ -54,6 +54,7 @@ def described(knob: Knob, value: Any) -> dict[str, Any]:
     told: dict[str, Any] = {
         "name": knob.name, "kind": knob.kind, "label": knob.name.replace("_", " "), "help": helped(knob),
         "unit": knob.unit, "choices": knob.choices, "low": knob.low, "high": knob.high, "fold": knob.fold,
+        "brush": knob.brush,
     }  # fmt: skip
     whole = knob.kind == "int"
     if knob.kind == "choice":

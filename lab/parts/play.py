@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-THUMBNAIL = 64
+THUMBNAIL = 128
 """Pixels that a picture to pick is wide."""
 
 

@@ -39,16 +39,17 @@ from engine.augment.views import crop_flip
 from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import spread
-from engine.method import Bars, Claim, Curves, Lens, Method, Overlay, Params, Pictures, Report, Table, knob
+from engine.lenses.masked import ATTENTION, HIDE_MORE, PAINTED, RECONSTRUCT, WRONG, paint, seeded
+from engine.method import Bars, Claim, Curves, Lens, Method, Params, Pictures, Report, Table, knob
 from engine.metrics.neighbours import NEAREST, PIXELS, compare, judge, most_alike
 from engine.nets.masked_vit import Decoder, Kind, MaskedViT
 from engine.ops.decay import decay_groups
 from engine.ops.fill import smooth_fill
-from engine.ops.patchify import Masking, patchify
+from engine.ops.patchify import Masking
 from engine.ops.schedule import cosine
 
-SHOWN, ASKED, GREY = 8, 500, 0.5
-"""Pictures in an exhibit; pictures that are painted at an evaluation; what is shown in place of a hidden patch."""
+SHOWN, ASKED = 8, 500
+"""Pictures in an exhibit; pictures that are painted at an evaluation."""
 
 
 class MAEParams(Params):
@@ -141,95 +142,6 @@ def blind(model: MAE, known: Dataset, images: Tensor, hidden: Masking, bench: Be
     return {name: masked_loss(guess, truth, hidden.mask).item() for name, guess in guesses.items()}
 
 
-@torch.no_grad()
-def paint(model: MAE, images: Tensor, hidden: Masking, true_statistics: bool = True) -> Report:
-    """The pictures with holes, as painted from the visible patches, and how wrong each painted patch is."""
-    seen = None if true_statistics else 1 - hidden.mask
-    reconstruction, hole = model.pixels(model(images, hidden), images, seen), model.hole(hidden).bool()
-    pasted = torch.where(hole, reconstruction, images)
-    return {
-        "original": images, "masked": torch.where(hole, GREY, images), "reconstruction": reconstruction,
-        "pasted": pasted, "picture": images.expand(-1, 3, -1, -1),
-        "error": model.over_pixels(patchify((pasted - images).abs(), model.patch).mean(dim=2)),
-    }  # fmt: skip
-
-
-def wrong(painted: Tensor, images: Tensor, hidden: Masking) -> Tensor:
-    """Mean absolute error of the hidden pixels of each picture, of the range from black to white; 0 if none is."""
-    return (painted - images).abs().mean(dim=(1, 2, 3)) / hidden.mask.mean(dim=1).clamp(min=1e-6)
-
-
-def seeded(bench: Bench, seed: int) -> torch.Generator:
-    return torch.Generator(bench.device).manual_seed(seed)
-
-
-class HideParams(Params):
-    mask: Kind = knob("random", "which patches: any, one block, or all but a regular grid")
-    seed: int = knob(0, "another choice of patches", 0, 9999)
-
-
-class ReconstructParams(HideParams):
-    ratio: float = knob(0.75, "share of the patches that is hidden", 0.0, 0.95)
-    true_statistics: bool = knob(True, "norm_pix only: un-normalise with each hidden patch's true mean and contrast (a "
-                                 "leak, as in published pictures); off: with those of visible patches")  # fmt: skip
-
-
-def reconstruct(model: MAE, params: ReconstructParams, images: Tensor, bench: Bench) -> Report:
-    """Hide patches of the pictures and paint them."""
-    hidden = model.hide(len(images), params.ratio, params.mask, seeded(bench, params.seed))
-    smooth = smooth_fill(images, 1 - model.hole(hidden))
-    report = paint(model, images, hidden, params.true_statistics)
-    errors = {"network": wrong(report["pasted"], images, hidden), "smooth_filling": wrong(smooth, images, hidden)}
-    return report | errors | {"number": torch.arange(1, len(images) + 1)}
-
-
-RATIOS = {0.1: "", 0.25: "hide_25%", 0.4: "", 0.5: "hide_50%", 0.6: "", 0.75: "hide_75%", 0.9: "hide_90%"}
-"""Shares that are hidden, and the name under which the pictures are shown, where they are."""
-
-
-def hide_more(model: MAE, params: HideParams, images: Tensor, bench: Bench) -> Iterator[Report]:
-    """The same pictures with ever more patches hidden, painted by the network and filled in smoothly."""
-    report: Report = {"original": images}
-    points: dict[str, list[tuple[float, float]]] = {"network": [], "smooth_filling": []}
-    for ratio, shown in RATIOS.items():
-        hidden = model.hide(len(images), ratio, params.mask, seeded(bench, params.seed))
-        pasted = paint(model, images, hidden)["pasted"]
-        smooth = smooth_fill(images, 1 - model.hole(hidden))
-        for name, painted in (("network", pasted), ("smooth_filling", smooth)):
-            points[name].append((100 * ratio, wrong(painted, images, hidden).mean().item()))
-        report |= {shown: pasted} if shown else {}
-        yield report | {name: torch.tensor(course) for name, course in points.items()}
-
-
-class AttentionParams(Params):
-    part: Literal["decoder", "encoder"] = knob("decoder", "decoder: painting a patch; encoder: among visible patches")
-    across: float = knob(0.5, "which patch looks, from left to right", 0.0, 1.0)
-    down: float = knob(0.5, "and from top to bottom (in the encoder the visible one nearest to it)", 0.0, 1.0)
-    block: int = knob(1, "which block, counted from the last", 1, 64)
-    head: int = knob(0, "which attention head; 0: their mean", 0, 64)
-    ratio: float = knob(0.5, "share of the patches that is hidden", 0.0, 0.95)
-    seed: int = knob(0, "another choice of patches", 0, 9999)
-
-
-@torch.no_grad()
-def attention(model: MAE, params: AttentionParams, images: Tensor, bench: Bench) -> Report:
-    """Where one patch looks: attention weights over all patches."""
-    hidden = model.hide(len(images), params.ratio, "random", seeded(bench, params.seed))
-    row, column = (min(int(share * model.grid), model.grid - 1) for share in (params.down, params.across))
-    place = row * model.grid + column
-    asking = hidden.ids_keep.new_full((len(images),), place)
-    if params.part == "decoder":
-        looks = model.decoder_looks(images, hidden, place)
-    else:
-        looks, asking = model.encoder_looks(images, hidden, place)
-    chosen = looks[max(0, len(looks) - params.block)]  # (B, heads, L)
-    chosen = chosen[:, (params.head - 1) % chosen.shape[1]] if params.head else chosen.mean(dim=1)
-    asks = model.over_pixels(torch.zeros_like(hidden.mask).scatter_(1, asking[:, None], 1.0))[:, None].bool()
-    seen = torch.where(model.hole(hidden).bool(), GREY, images)
-    red = torch.tensor([1.0, 0.2, 0.1], device=images.device)[:, None, None]
-    return {"asking": torch.where(asks, red, seen), "looks_at": model.over_pixels(chosen.float())}
-
-
 class NeighboursParams(Params):
     by: Literal["features", "pixels"] = knob("features", "what makes pictures alike: the encoder's features, or pixels")
     bank: int = knob(1000, "pictures that are searched", 5, 100_000, tiny=20)
@@ -241,9 +153,6 @@ def neighbours(model: MAE, params: NeighboursParams, images: Tensor, bench: Benc
     data = spread(bench.data(params.data or model.params.data, "train", model.size), params.bank)
     return most_alike(model.features if params.by == "features" else PIXELS, images, data, bench.chunks(data))
 
-
-PAINTED = ("original", "masked", "reconstruction", "pasted")
-WRONG = Overlay(("picture", "error"), "How wrong each painted patch is, on average: 1 is white in place of black.")
 
 METHOD = Method(
     params=MAEParams,
@@ -260,29 +169,7 @@ METHOD = Method(
              "was used in training. Plain pixels are hard to beat on pictures so small."),
     ),
     lenses=(
-        Lens(
-            "Reconstruct", ReconstructParams, reconstruct,
-            (Pictures(PAINTED, "The network saw the second column only. The last is its painting with what was visible "
-                      "put back."),
-             WRONG,
-             Table(("number", "network", "smooth_filling"), "Mean error of each picture's hidden pixels: painted, and "
-                   "filled in smoothly from the visible ones, which takes no learning.")),
-            "Hide patches of your pictures and watch the network paint them from the rest.",
-        ),
-        Lens(
-            "Hide more", HideParams, hide_more,
-            (Pictures(("original", *filter(None, RATIOS.values())), "Pasted pictures. What is right at 90 % was hardly "
-                      "seen: it is what the network expects of such pictures."),
-             Curves(("network", "smooth_filling"), "Error of hidden pixels over the percentage hidden. Where little is "
-                    "hidden, smooth filling is hard to beat; that is why the paper hides so much.", over="% hidden")),
-            "The same pictures with ever more of them hidden: when does filling in take understanding?",
-        ),
-        Lens(
-            "Attention", AttentionParams, attention,
-            (Overlay(("asking", "looks_at"), "Where the red patch looks: the weights of one block. Grey patches were "
-                     "hidden from the encoder; the decoder has mask tokens in their places."),),
-            "Which visible patches does a hidden one take its pixels from?",
-        ),
+        RECONSTRUCT, HIDE_MORE, ATTENTION,
         Lens(
             "Neighbours", NeighboursParams, neighbours,
             (Pictures(("query", *NEAREST), "Your pictures, and what is most similar among the training pictures."),

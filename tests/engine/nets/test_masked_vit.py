@@ -35,6 +35,22 @@ def test_parameters_are_named_as_in_the_released_weights(net):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("width", [64, 768])
+def test_released_weights_open_to_the_network_they_came_from(width):
+    made = MaskedViT(3, 32, 8, width, 2, {64: 1, 768: 12}[width], Decoder(32, 3, 16)).eval()
+    opened = MaskedViT.released(made.state_dict(), norm_pix=True).eval()
+    assert (opened.size, opened.patch, opened.norm_pix) == (32, 8, True)
+    hidden = hide(made)
+    assert torch.equal(opened(IMAGES, hidden), made(IMAGES, hidden))
+
+
+def test_released_weights_without_a_decoder_say_which_to_take(net):
+    encoder = {name: value for name, value in net.state_dict().items() if not name.startswith("decoder")}
+    with pytest.raises(ValueError, match="no decoder, so it paints nothing; of the releases take"):
+        MaskedViT.released(encoder, norm_pix=False)
+
+
+@torch.no_grad()
 def test_the_painting_is_the_definition_image_by_image(net):
     hidden, state = hide(net), net.state_dict()
     encoder = TimmTransformer(32, 8, 3, num_classes=0, embed_dim=48, depth=2, num_heads=4).eval()

@@ -6,9 +6,8 @@ import torch
 from engine.bench import Bench, Setup
 from engine.data.base import Facts
 from engine.method import KnobError, drive
-from engine.methods.representation.mae import METHOD, MAEParams, masked_loss, paint, wrong
+from engine.methods.representation.mae import METHOD, MAEParams, masked_loss
 from engine.nets.masked_vit import statistics
-from engine.ops.patchify import Masking
 
 GENERATOR = torch.Generator().manual_seed(0)
 COLOURS = {"data": "photos:crops:40", "size": 32, "patch": 8}
@@ -59,37 +58,6 @@ def test_predicting_nothing_costs_what_the_closed_form_says(values):
 def test_a_patch_without_contrast_has_nothing_to_paint():
     model = small(norm_pix=True)
     assert torch.equal(model.targets(torch.full((1, 1, 16, 16), 0.7)), torch.zeros(1, 16, 16))
-
-
-@pytest.mark.parametrize("norm_pix", [False, True])
-def test_a_perfect_painting_is_the_picture(norm_pix, monkeypatch):
-    model, images = small(norm_pix), torch.rand(2, 1, 16, 16, generator=GENERATOR)
-    hidden = masks(model, 2)
-    monkeypatch.setattr(model, "forward", lambda images, hidden: model.targets(images))
-    seen = paint(model, images, hidden)
-    torch.testing.assert_close(seen["reconstruction"], images, atol=1e-5, rtol=0)
-    assert seen["error"].max() < 1e-5
-    # Without the true statistics the same painting has the right structure in the wrong colours.
-    honest = paint(model, images, hidden, true_statistics=False)["reconstruction"]
-    assert torch.allclose(honest, images, atol=1e-5) is not norm_pix
-
-
-def test_pasting_changes_hidden_pixels_alone_and_the_error_is_theirs():
-    model, images = small(), torch.rand(2, 1, 16, 16, generator=GENERATOR)
-    hidden = masks(model, 2)
-    seen, hole = paint(model, images, hidden), model.hole(hidden).bool()
-    assert torch.equal(seen["pasted"][~hole], images[~hole])
-    assert torch.equal(seen["pasted"][hole], seen["reconstruction"][hole])
-    assert (seen["masked"][hole] == 0.5).all()
-    apart = (seen["reconstruction"] - images).abs()
-    for image in range(2):
-        assert wrong(seen["pasted"], images, hidden)[image].item() == pytest.approx(
-            apart[image][hole[image]].mean().item(), rel=1e-5
-        )
-        corner = apart[image, 0, :4, :4].mean() * hidden.mask[image, 0]
-        assert seen["error"][image, 0, 0].item() == pytest.approx(corner.item(), abs=1e-6)
-    nothing = Masking(torch.arange(16).repeat(2, 1), torch.arange(16).repeat(2, 1), torch.zeros(2, 16))
-    assert wrong(images, images, nothing).tolist() == [0, 0]
 
 
 def test_params_that_cannot_be_say_so():
