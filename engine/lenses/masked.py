@@ -48,9 +48,11 @@ class HideParams(Params):
     seed: int = knob(0, "another choice of patches", 0, 9999)
 
 
-class ReconstructParams(HideParams):
-    ratio: float = knob(0.75, "share of the patches that is hidden", 0.0, 0.95)
+class ReconstructParams(Params):
     painted: str = knob("", "hide what you paint, whatever the share says", brush=True)
+    ratio: float = knob(0.75, "share of the patches that is hidden", 0.0, 0.95)
+    mask: Kind = knob("random", "which patches: any, one block, or all but a regular grid")
+    seed: int = knob(0, "another choice of patches", 0, 9999)
     true_statistics: bool = knob(True, "norm_pix only: un-normalise with each hidden patch's true mean and contrast (a "
                                  "leak, as in published pictures); off: with those of visible patches")  # fmt: skip
 
@@ -91,8 +93,8 @@ RECONSTRUCT = Lens(
         Overlay(("picture", "loss"), "The loss of each hidden patch, which training makes small."),
         Table(("hidden", "network", "smooth_filling", "paints"), "The share that is hidden; the mean error of its "
               "pixels as painted, and filled in smoothly from the visible ones, which takes no learning. A network "
-              "that paints normalised patches knows neither their brightness nor their contrast: its pictures look patchy "
-              "unless true statistics are put back, and that is no fault of it."),
+              "that paints normalised patches knows neither their brightness nor their contrast: its pictures look "
+              "patchy unless true statistics are put back, and that is no fault of it."),
     ),
     "Hide patches, by share or with a brush, and watch the network paint them from the rest.",
     takes="image",

@@ -1,0 +1,82 @@
+"""The studios under the hand: sliders are dragged, patches painted, pictures picked, and the result is read."""
+
+import json
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def alive(page):
+    page.locator(".live .says").filter(has_text="live ·").wait_for()
+
+
+def answers(page, act):
+    """The (question, answer) pairs of the lens that `act` brings about, until nothing more is asked."""
+    seen = []
+
+    def keep(response):
+        if response.url.endswith("/api/lens") and response.ok:
+            seen.append((json.loads(response.request.post_data), response.json()))
+
+    page.on("response", keep)
+    act()
+    page.wait_for_timeout(200)
+    page.locator(".live:not(.busy)").wait_for()
+    while not seen or seen[-1][1]["draft"]:
+        page.wait_for_timeout(50)
+    page.remove_listener("response", keep)
+    return seen
+
+
+def test_the_tiles_follow_the_slider_and_keep_their_operations(visit, shots):
+    page = visit("/augment")
+    page.locator(".gallery .bar").nth(31).wait_for()
+    words = page.locator(".gallery p").all_inner_texts()
+    assert len(words) == 32
+    assert words[0].startswith("Egyptian cat")
+    slider = page.locator(".knobs input[type=range]").nth(1)
+
+    def drag():
+        slider.evaluate("s => { s.value = 25; s.oninput(); s.onchange() }")
+
+    told = answers(page, drag)
+    assert told[-1][0]["knobs"]["m"] == 25
+    assert page.locator(".gallery .bar").count() == 32
+    changed = page.locator(".gallery p").all_inner_texts()
+    assert [one.split(" ")[0] for one in changed[1:]] == [one.split(" ")[0] for one in words[1:]]
+    assert changed != words
+    page.wait_for_function("location.search.includes('draws.m=25')")
+    page.screenshot(path=shots / "augment.png")
+    answers(page, lambda: page.locator(".pick button").nth(1).click())
+    page.wait_for_function("location.search.includes('picture=1')")
+    assert page.locator(".gallery p").first.inner_text().startswith("espresso")
+
+
+def test_what_is_painted_is_hidden_and_a_reload_keeps_it(visit, shots):
+    page = visit("/masked")
+    alive(page)
+    board = page.locator(".board canvas")
+    board.scroll_into_view_if_needed()
+    box = board.bounding_box()
+
+    def paint():
+        page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.2 * box["height"])
+        page.mouse.down()
+        for share in (0.3, 0.4, 0.5, 0.6, 0.7):
+            page.mouse.move(box["x"] + share * box["width"], box["y"] + share * box["height"])
+        page.mouse.up()
+
+    told = answers(page, paint)
+    painted = told[-1][0]["knobs"]["painted"]
+    assert len(painted) == 256
+    (row,) = [one["figures"][0]["columns"] for one in told[-1][1]["exhibits"] if "columns" in one["figures"][0]]
+    assert 0.05 < row["hidden"][0] < 0.4
+    page.screenshot(path=shots / "painted.png")
+    page.wait_for_function(f"location.search.includes('{painted}')")
+    page.reload()
+    alive(page)
+    again = answers(page, lambda: page.locator(".pick button").nth(2).click())
+    assert again[-1][0]["knobs"]["painted"] == painted
+    cleared = answers(page, lambda: page.get_by_role("button", name="Clear").click())
+    assert cleared[-1][0]["knobs"]["painted"] == ""

@@ -1,0 +1,117 @@
+"""Every studio opens on stored answers, goes live through what was chosen, and says what does not fit. No browser."""
+
+import json
+
+import pytest
+import torch
+from app_pages import opened, text
+from patience_runs import home  # noqa: F401 - a fixture
+
+from engine.bench import Setup
+from engine.catalog import method
+from engine.lenses import CLASSIFIER
+from engine.method import Pictures
+from engine.run import run as carry_out
+from lab import api, studio, warm
+from lab.checkpoints import open_model
+from lab.figures import draw, portable, tiles
+from lab.looking import Looker
+from lab.runs.run import plan
+
+STUDIOS = {"augment": ("Augmentation", "imagenet:lite0"), "masked": ("Masked pictures", "representation.mae")}
+ALL = pytest.mark.parametrize("page", STUDIOS)
+
+
+@pytest.fixture(autouse=True)
+def at_home(home):  # noqa: F811
+    return home
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warmed():
+    warm._importing().result()
+
+
+@ALL
+def test_it_opens_on_a_stored_answer_before_any_model_is_open(page, monkeypatch):
+    monkeypatch.setattr(warm, "ready", lambda target: None)
+    app = opened(page)
+    assert [title.value for title in app.title] == [STUDIOS[page][0]]
+    assert "stored answer" in text(app)
+    assert "Not shown" not in text(app)
+
+
+@ALL
+def test_each_of_its_lenses_answers_through_its_first_model(page, monkeypatch):
+    asked = []
+    monkeypatch.setattr(studio, "through", lambda model, lens, stored: asked.append((model, lens)))
+    app = opened(page)
+    lenses = app.segmented_control(key="lens").options if app.get("segmented_control") else []
+    looker = Looker(open_model(STUDIOS[page][1]))
+    images = looker.shipped(2)
+    for name in lenses or [lens for _, lens in asked]:
+        lens = looker.lens(name)
+        *_, answer = looker.answers(lens, lens.params.make({}, "tiny"), lens.given(images))
+        assert portable(lens.exhibits, answer)
+    assert asked[0][0] == STUDIOS[page][1]
+
+
+def test_a_run_that_is_no_classifier_says_so_and_one_that_is_looks(monkeypatch):
+    setup = Setup.make({"device": "cpu"}, "tiny")
+    for id in ("representation.mae", "augmentation.randaugment"):
+        run = plan(id, method(id).params.make({}, "tiny"), setup)
+        assert carry_out(run.folder) == "done"
+        looker = Looker(open_model(run))
+        monkeypatch.setattr(warm, "ready", lambda target, looker=looker: looker)
+        app = opened("augment", model=run.id)
+        if id == "representation.mae":
+            assert "representation.mae has no lens 'Draws'" in app.error[0].value
+        else:
+            assert not app.error
+            assert "live" in text(app)
+
+
+def test_a_network_by_name_that_is_not_here_says_what_to_do():
+    with pytest.raises(ValueError, match="timm has no network called 'resnet1'; the nearest are "):
+        open_model("timm:resnet1")
+    with pytest.raises(ValueError, match="no network called 'vgg'; choose among"):
+        open_model("imagenet:vgg")
+
+
+def test_timms_own_copy_of_a_shipped_network_answers_as_ours():
+    one, two = open_model("imagenet:lite0"), open_model("timm:tf_efficientnet_lite0")
+    picture = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(one.model(picture), two.model(picture))
+    assert one.facts == two.facts
+    assert len(one.facts.classes) == 1000
+
+
+def test_pictures_with_words_and_bars_go_to_the_browser_as_one_file():
+    values = {
+        "seen": torch.rand(3, 3, 8, 8).numpy(),
+        "said": ["a", "b", "c"],
+        "sure": torch.tensor([0.1, 0.5, 1.0]).numpy(),
+    }
+    exhibit = Pictures(("seen",), "", under=("sure", "said", "later"))
+    told = tiles(exhibit, values)
+    assert (told["count"], told["ratio"]) == (3, 1)
+    assert told["words"] == [["a"], ["b"], ["c"]]
+    assert told["bars"] == [{"sure": 0.1}, {"sure": 0.5}, {"sure": 1.0}]
+    assert told["tiles"].startswith("data:image/jpeg;base64,")
+    json.dumps(told)
+    (drawn,) = draw(exhibit, values)
+    assert drawn.width > 3 * 200
+
+
+def test_a_draft_is_the_first_report_and_the_rest_follows(monkeypatch):
+    looker = Looker(open_model("imagenet:squeezenet"))
+    monkeypatch.setattr(warm, "looker", lambda target, stamp: looker)
+    lens = CLASSIFIER[0]
+    ask = {"target": "imagenet:squeezenet", "lens": lens.name, "images": api.bring("two", looker.shipped(2)), "pick": 1,
+           "knobs": {}, "seed": 0, "dark": False}  # fmt: skip
+    draft, whole = (json.loads(api.answer(ask | {"draft": draft}).body) for draft in (True, False))
+    bars = [told["exhibits"][0]["figures"][0]["bars"] for told in (draft, whole)]
+    assert (draft["draft"], whole["draft"]) == (True, False)
+    assert bars[0] == [{}] * 32
+    assert all(0 <= bar["still"] <= 1 for bar in bars[1])
