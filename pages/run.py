@@ -8,6 +8,7 @@ from lab.parts.links import link
 from lab.parts.play import play
 from lab.parts.progress import ago, progress
 from lab.parts.settings import settings
+from lab.parts.tabs import tabs
 from lab.runs import find
 
 try:
@@ -27,20 +28,19 @@ with st.container(horizontal=True, vertical_alignment="center"):
     st.markdown(f":gray[started {ago(plan.created)}]", width="content")
     descent(run)
 
-tabs = st.tabs(["Course", "Look", "Settings", "Log"], on_change="rerun", key="part", bind="query-params")
-if tabs[0].open:
-    with tabs[0]:
-        progress(run.id)
-if tabs[1].open:
-    with tabs[1]:
-        if run.checkpoints():
-            play(plan.method, run.id)
-        else:
-            st.markdown("It has no checkpoint yet. The first is written after half a minute, or when it ends.")
-if tabs[2].open:
-    with tabs[2]:
-        settings(run)
-if tabs[3].open:
-    with tabs[3]:
-        lines = run.log_tail(200)
-        st.code("\n".join(lines) or "The log is empty.", language=None, wrap_lines=True, height=520)
+
+def look() -> None:
+    """Its lenses, once there is something to look through."""
+    if run.checkpoints():
+        play(plan.method, run.id)
+    else:
+        st.markdown("It has no checkpoint yet. The first is written after half a minute, or when it ends.")
+
+
+def log() -> None:
+    """The end of what its process said."""
+    lines = run.log_tail(200)
+    st.code("\n".join(lines) or "The log is empty.", language=None, wrap_lines=True, height=520)
+
+
+tabs({"Course": lambda: progress(run.id), "Look": look, "Settings": lambda: settings(run), "Log": log})
