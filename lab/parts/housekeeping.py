@@ -89,9 +89,9 @@ def confirm_delete(run: Run) -> None:
         done(f"Run {run.id} is deleted.")
 
 
-def warn_of_dependents(runs: Sequence[Run]) -> None:
-    """Say which other runs and sweeps need these."""
-    for id, who in dependents(run.id for run in runs).items():
+def warn_of_dependents(runs: Sequence[Run], besides: str = "") -> None:
+    """Say which other runs and sweeps need these. besides: a sweep that goes with them."""
+    for id, who in dependents((run.id for run in runs), besides).items():
         st.warning(f"Run {id} is needed: {', '.join(map(str, who))}.", icon=":material/link:")
 
 

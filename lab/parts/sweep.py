@@ -7,11 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from engine.catalog import card
 from lab.commands.output import text
 from lab.parts.exhibit import is_dark
-from lab.parts.links import link
+from lab.parts.housekeeping import warn_of_dependents
+from lab.parts.links import PAGES, link
 from lab.parts.progress import COLOURS, Colour, ago
+from lab.parts.titles import title_of
 from lab.pictures import words
 from lab.plots import Plot, style
 from lab.runs.cells import ORDER, Cell, best, cells, courses
@@ -42,7 +43,7 @@ def _sweeps() -> None:
         done = sum(run is not None and run.state == "done" for run in sweep.runs)
         with st.container(horizontal=True, vertical_alignment="center", key=f"row-{sweep.id}"):
             st.badge(standing, color=STANDING[standing], width=104)
-            link("sweep", plan.name or card(plan.method).title, query={"id": sweep.id}, width=215)
+            link("sweep", title_of(plan), query={"id": sweep.id}, width=215)
             st.markdown(f":gray[{plan.method}]", width=225)
             st.markdown(" × ".join(f"{words(name)} ({len(plan.grid[name])})" for name in plan.grid), width=335)
             st.markdown(f"{done} of {len(plan.runs)} runs", width=110)
@@ -108,7 +109,26 @@ def status(sweep: Sweep, standing: str) -> None:
             act("Stop the rest", sweep.stop, f"stop-{sweep.id}")
         elif standing == "stopped":
             act("Resume", sweep.resume_apart, f"resume-{sweep.id}")
+        if standing not in GOING and st.button("Delete", key=f"delete-{sweep.id}"):
+            confirm_delete(sweep)
     st.progress(counts["done"] / len(plan.runs))
+
+
+@st.dialog("Delete this sweep?")
+def confirm_delete(sweep: Sweep) -> None:
+    """Ask before a sweep is thrown away with its runs, and say who needs them."""
+    there = [run for run in sweep.runs if run]
+    st.markdown(f"{title_of(sweep.plan)} :gray[{sweep.id}, {ago(sweep.plan.created)}]")
+    warn_of_dependents(there, besides=sweep.id)
+    count = "Its one run goes" if len(there) == 1 else f"All its {len(there)} runs go"
+    st.markdown(f"{count} with it: curves, pictures and checkpoints are gone for good.")
+    if st.button("Delete all", type="primary", key="delete-sweep-now"):
+        try:
+            sweep.delete()
+        except (ValueError, OSError) as error:
+            st.error(f"{error}.")
+            return
+        st.switch_page(PAGES / "sweeps.py")
 
 
 def act(label: str, verb: Any, key: str) -> None:

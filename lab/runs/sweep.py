@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -176,6 +177,22 @@ class Sweep:
         for run in reversed(self.runs):
             if run:
                 _cancel(run)
+
+    def delete(self) -> None:
+        """Throw the sweep away with all its runs, itself last: what was interrupted can be done again.
+
+        ValueError, before anything is gone, while anything of it goes on.
+        """
+        if self.making or any(run and run.live for run in self.runs):
+            raise ValueError(f"sweep {self.id} goes on; stop it, and wait until its runs have ended")
+        with Lock(self.folder / "making.lock"):
+            for id, run in zip(self.plan.runs, self.runs, strict=True):
+                if run:
+                    run.delete()
+                else:
+                    with suppress(FileNotFoundError):
+                        (runs_folder() / id).rmdir()
+            shutil.rmtree(self.folder)
 
     def _stopped(self) -> bool:
         return "cancel" in wishes(self.folder)

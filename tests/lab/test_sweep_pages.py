@@ -137,6 +137,19 @@ def test_a_stopped_sweep_is_resumed_and_a_live_one_stopped(sweep, apart, monkeyp
     assert (found.folder / "control" / "cancel").exists()
 
 
+def test_before_a_sweep_is_deleted_one_is_asked_and_told_what_hangs_on_it(sweep):
+    found = sweep({"lr": (0.001, 0.01)})
+    kind = method(ID).params
+    plan_run(ID, kind.make({}, "tiny"), Setup(), "child", cloned_from=found.plan.runs[0])
+    app = opened("sweep", id=found.id)
+    app.button(key=f"delete-{found.id}").click().run()
+    assert f"Run {found.plan.runs[0]} is needed" in app.warning[0].value
+    assert found.id not in app.warning[0].value
+    assert "All its 2 runs go with it" in text(app)
+    assert "Delete all" in labels(app)
+    assert all(found.runs)
+
+
 def test_a_sweep_that_does_not_exist_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("VISIONARIUM_HOME", str(tmp_path / "home"))
     assert "is no sweep's id" in opened("sweep", id="../../etc").error[0].value
