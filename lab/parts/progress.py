@@ -106,6 +106,8 @@ def status(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
         buttons(run, state)
     if ending := run.ending:
         st.caption(f":orange[{ending}]")
+    elif state in ("paused", "cancelled") and run.cause:
+        st.caption(f"{run.cause[0].upper()}{run.cause[1:]}.")
     if steps and state != "done":
         st.progress(min(1.0, step / steps))
     if state in ("failed", "lost"):

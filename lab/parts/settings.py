@@ -76,10 +76,11 @@ def take_along(run: Run, fits: bool) -> None:
         download("Script", partial(script, run), f"{run.id}.py", "text/x-python", run.id, fits)
         download("Notebook", partial(notebook, run), f"{run.id}.ipynb", "application/x-ipynb+json", run.id, fits)
         link = f"/api/runs/{run.id}/archive"
-        lives = run.live
-        help = "It lives: pause it, or wait until it ends." if lives else "With its checkpoints, pictures and log."
-        st.link_button("Run as one file", link, disabled=lives, help=help, icon=":material/folder_zip:")
-        st.link_button("Without checkpoints", f"{link}?checkpoints=0", disabled=lives, type="tertiary")
+        help = "With its checkpoints, pictures and log."
+        if run.live:
+            help += " A copy of what is there by now: the run goes on, and the copy can be resumed from its checkpoint."
+        st.link_button("Run as one file", link, help=help, icon=":material/folder_zip:")
+        st.link_button("Without checkpoints", f"{link}?checkpoints=0", type="tertiary")
 
 
 def download(label: str, made: Callable[[], str], name: str, kind: str, key: str, fits: bool) -> None:
