@@ -14,6 +14,7 @@ from lab import timeline, warm
 from lab.parts.exhibit import show
 from lab.parts.failure import failure
 from lab.parts.timemachine import film_button, time_machine
+from lab.parts.titles import missing
 from lab.runs import Run, find
 from lab.runs.series import series_of
 from lab.runs.state import LIVE
@@ -55,7 +56,9 @@ def _progress(id: str, was_live: bool) -> None:
     rows = series_of(run.folder).read()
     status(run, rows)
     exhibits = warm.exhibits(run.plan.method)
-    if not rows:
+    if says := missing(run.plan.method):
+        st.caption(says)
+    elif not rows:
         st.caption(waiting(run.state))
     elif not exhibits:
         st.caption("The method is being loaded to show its figures.")

@@ -14,7 +14,9 @@ from engine.params import KnobError
 from engine.provenance import read_provenance
 from lab import warm
 from lab.forms import plain
+from lab.parts.housekeeping import mb
 from lab.parts.play import wait_for
+from lab.parts.titles import missing
 from lab.runs import Run
 from lab.share.script import facts, notebook, script
 
@@ -22,8 +24,10 @@ from lab.share.script import facts, notebook, script
 def settings(run: Run) -> None:
     """The command line, the knobs and beside them the provenance; then script, notebook and the run as one file."""
     plan = run.plan
-    fits = warm.is_warm()
-    if fits:
+    fits = warm.is_warm() and not missing(plan.method)
+    if says := missing(plan.method):
+        st.caption(says)
+    elif fits:
         from engine.bench import Setup
 
         try:
@@ -58,6 +62,16 @@ def provenance(run: Run) -> None:
         lines = "\n".join(f"- {topic.removeprefix('changed on resume ')}, {escaped(says)}" for topic, says in changed)
         st.warning(f"Something changed when it was resumed:\n{lines}", icon=":material/history:")
     st.caption(f"Its folder is {run.folder}")
+
+
+def files(run: Run) -> None:
+    """What lies in its folder."""
+    with st.expander("Files", key=f"files-{run.id}"):
+        there = sorted(path for path in run.folder.rglob("*") if path.is_file())
+        sizes = {str(path.relative_to(run.folder)): mb(path.stat().st_size) for path in there}
+        st.dataframe({"file": list(sizes), "size": list(sizes.values())}, hide_index=True, width="content",
+                     alt="the files of this run")  # fmt: skip
+        st.caption(f"In {run.folder}")
 
 
 def escaped(words: str) -> str:

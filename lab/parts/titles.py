@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from engine.catalog import card
-from engine.folder import Plan
-from lab.runs.sweep import SweepPlan
+
+if TYPE_CHECKING:
+    from engine.folder import Plan
+    from lab.runs.sweep import SweepPlan
 
 
 def method_title(id: str) -> str:
@@ -13,6 +17,16 @@ def method_title(id: str) -> str:
         return card(id).title
     except ValueError:
         return id
+
+
+def missing(id: str) -> str:
+    """What is to be said where a page needs a method that is not installed here; "" when it is."""
+    try:
+        card(id)
+    except ValueError:
+        return (f"The method {id} is not installed here, so this cannot be shown. Install the package that brings it, "
+                "and start the lab anew. Numbers, files and the log are all there.")  # fmt: skip
+    return ""
 
 
 def title_of(plan: Plan | SweepPlan) -> str:
