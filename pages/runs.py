@@ -11,6 +11,7 @@ from lab.parts.progress import COLOURS, ago
 from lab.parts.queue import show_queue
 from lab.parts.selection import box, clear, is_chosen
 from lab.parts.titles import missing, title_of
+from lab.parts.visitor import note, refusal
 from lab.runs import LIVE, Run, all_runs
 from lab.runs.compare import CHOSEN, FEWEST
 from lab.runs.queue import queue
@@ -92,15 +93,17 @@ def fits(run: Run, state: State) -> bool:
 
 def verbs(chosen: list[tuple[Run, State]]) -> None:
     """What may be done with the chosen runs."""
-    live = [run for run, state in chosen if state in LIVE]
-    ended = [run for run, state in chosen if state in RESUMABLE]
-    with st.container(horizontal=True, key="verbs"):
-        if st.button("Cancel", disabled=not live):
+    mine = [(run, state) for run, state in chosen if not refusal(run.plan)]
+    live = [run for run, state in mine if state in LIVE]
+    ended = [run for run, state in mine if state in RESUMABLE]
+    no = next((says for run, _ in chosen if (says := refusal(run.plan))), None)
+    with st.container(horizontal=True, key="verbs", vertical_alignment="center"):
+        if st.button("Cancel", disabled=not live, help=no):
             act(run.cancel for run in live)
-        if st.button("Resume", disabled=not ended):
+        if st.button("Resume", disabled=not ended, help=no):
             act([lambda: resume(*ended)])
-        if st.button("Delete", disabled=not chosen or bool(live)):
-            confirm([run for run, _ in chosen])
+        if st.button("Delete", disabled=not mine or bool(live), help=no):
+            confirm([run for run, _ in mine])
         few = FEWEST <= len(chosen) <= CHOSEN
         if st.button("Compare", disabled=not few, help=f"Choose {FEWEST} to {CHOSEN} runs."):
             st.switch_page(PAGES / "compare.py", query_params={"runs": ",".join(run.id for run, _ in chosen)})
@@ -118,6 +121,8 @@ def act(verbs: Iterable[Callable[[], None]]) -> None:
             st.error(f"{error}.")
 
 
+if says := note():
+    st.caption(says)
 if all_runs():
     st.text_input(
         "Find", key="find", bind="query-params", placeholder="name, method or state", type="search", live="200ms",

@@ -9,6 +9,7 @@ import streamlit as st
 from engine.best import best_of
 from lab.parts.links import link
 from lab.parts.titles import title_of
+from lab.parts.visitor import refusal
 from lab.runs import Run, all_runs
 from lab.runs.housekeeping import Use, dependents, thin, use
 from lab.share.bring import bring
@@ -43,11 +44,11 @@ def largest() -> None:
             link("run", title_of(run.plan), query={"id": run.id}, width=240)
             st.markdown(f":gray[{run.id}]", width="stretch")
             st.markdown(mb(used.total), width=120, help=words(used) or None)
-            lives, kept = run.live, len(run.checkpoints())
-            why = "It lives." if lives else "It has one checkpoint." if kept < 2 else ""
+            no, kept = refusal(run.plan) or ("It lives." if run.live else ""), len(run.checkpoints())
+            why = no or ("It has one checkpoint." if kept < 2 else "")
             if st.button("Keep the last", key=f"thin-{run.id}", disabled=bool(why), help=why or thinned(run, kept)):
                 confirm_thin(run, kept)
-            if st.button("Delete", key=f"delete-{run.id}", disabled=lives, help="It lives." if lives else None):
+            if st.button("Delete", key=f"delete-{run.id}", disabled=bool(no), help=no or None):
                 confirm_delete(run)
     if len(uses) > SHOWN:
         st.caption(f"The {SHOWN} largest of {len(uses)}. All of them: visionarium runs disk")

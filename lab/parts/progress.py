@@ -15,6 +15,7 @@ from lab.parts.exhibit import show
 from lab.parts.failure import failure
 from lab.parts.timemachine import film_button, time_machine
 from lab.parts.titles import missing
+from lab.parts.visitor import refusal
 from lab.runs import Run, find
 from lab.runs.series import series_of
 from lab.runs.state import LIVE
@@ -139,7 +140,10 @@ def time_left(seconds: float) -> str:
 
 
 def buttons(run: Run, state: str) -> None:
-    """What may be done now."""
+    """What may be done now, and by whom."""
+    if no := refusal(run.plan):
+        st.markdown(f":gray[{no}]", width="content")
+        return
     verbs = {
         "Pause": ({"queued", "starting", "running"}, run.pause),
         "Cancel": (LIVE - {"cancelling"}, run.cancel),

@@ -11,6 +11,7 @@ import streamlit as st
 from lab.parts.links import link
 from lab.parts.selection import box
 from lab.parts.titles import title_of
+from lab.parts.visitor import may_change_all, refusal
 from lab.runs import Run
 from lab.runs.queue import Waiting
 
@@ -53,15 +54,22 @@ def row(one: Waiting, several: bool) -> None:
             if wants in WAITS:
                 st.badge(WAITS[wants], color="orange" if wants == "hold" else "blue")
             st.markdown(f":gray[{one.ticket.visitor}]" if several else "", width="content")
-        held = wants == "hold"
-        sign(run, "arrow_upward", "Up: one place earlier", lambda: run.move("up"), held or one.first)
-        sign(run, "arrow_downward", "Down: one place later", lambda: run.move("down"), held or one.last)
-        sign(run, "vertical_align_top", "Next: before all others", lambda: run.move("next"), held or one.first)
+        no = bool(refusal(run.plan))
+        stays = no or wants == "hold"
+        sign(run, "arrow_upward", "Up: one place earlier", lambda: run.move("up"), stays or one.first)
+        sign(run, "arrow_downward", "Down: one place later", lambda: run.move("down"), stays or one.last)
+        sign(
+            run,
+            "vertical_align_top",
+            "Next: before all others",
+            lambda: run.move("next"),
+            stays or one.first,
+        )
         if wants == "turn":
-            sign(run, "front_hand", "Hold: keep it from starting", run.hold)
+            sign(run, "front_hand", "Hold: keep it from starting", run.hold, no)
         else:
-            sign(run, "undo", "Release: let it wait for its turn", run.release)
-        if sign(run, "play_arrow", "Run now"):
+            sign(run, "undo", "Release: let it wait for its turn", run.release, no)
+        if may_change_all() and sign(run, "play_arrow", "Run now: before all others, whoever's turn it is"):
             start_now(run)
 
 

@@ -13,6 +13,7 @@ from lab.parts.housekeeping import warn_of_dependents
 from lab.parts.links import PAGES, link
 from lab.parts.progress import COLOURS, Colour, ago
 from lab.parts.titles import title_of
+from lab.parts.visitor import refusal
 from lab.pictures import words
 from lab.plots import Plot, style
 from lab.runs.cells import ORDER, Cell, best, cells, courses
@@ -105,11 +106,13 @@ def status(sweep: Sweep, standing: str) -> None:
             if counts[state]:
                 colour = COLOURS.get(state, "gray")
                 st.markdown(f":{colour}[{counts[state]} {state}]", width="content")
-        if standing in GOING:
+        if no := refusal(plan):
+            st.markdown(f":gray[{no}]", width="content")
+        elif standing in GOING:
             act("Stop the rest", sweep.stop, f"stop-{sweep.id}")
         elif standing == "stopped":
             act("Resume", sweep.resume_apart, f"resume-{sweep.id}")
-        if standing not in GOING and st.button("Delete", key=f"delete-{sweep.id}"):
+        if not no and standing not in GOING and st.button("Delete", key=f"delete-{sweep.id}"):
             confirm_delete(sweep)
     st.progress(counts["done"] / len(plan.runs))
 

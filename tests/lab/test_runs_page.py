@@ -7,8 +7,11 @@ from app_pages import opened, text
 
 from engine.bench import Setup
 from engine.catalog import method
-from engine.folder import write_state
+from engine.folder import wishes, write_state
 from lab import warm
+from lab.parts.visitor import TRUST
+from lab.runs import line
+from lab.runs import state as states
 from lab.runs.run import plan
 from lab.runs.sweep import plan_sweep
 
@@ -66,6 +69,51 @@ def test_runs_are_found_by_name_method_and_state():
         app.text_input(key="find").set_value(words).run()
         assert {link.value for link in app.page_link} & {"red", "blue"} == names
     assert "No run fits" in text(app)
+
+
+def waiting(visitor):
+    run = plan(ID, method(ID).params.make({}, "tiny"), Setup(device="cpu"), f"of {visitor}", visitor=visitor)
+    line.Waiter(run.folder, run.plan)
+    return run
+
+
+def verbs(app, run):
+    """Which of a waiting run's signs can be pressed."""
+    return {one.key.removesuffix(f"-{run.id}") for one in app.button if run.id in str(one.key) and not one.disabled}
+
+
+def test_a_visitor_changes_only_what_they_started_and_is_told_so(monkeypatch):
+    monkeypatch.setattr(line, "lives", lambda folder: True)
+    monkeypatch.setattr(states, "holder", lambda path: 1)
+    mine, also, other = waiting("10.0.0.7"), waiting("10.0.0.7"), waiting("10.0.0.8")
+    ended_one = ended("of nobody")
+    monkeypatch.setattr("streamlit.runtime.context.ContextProxy.ip_address", "10.0.0.7")
+    app = opened("runs")
+    assert "You may change the runs that you started, as 10.0.0.7" in text(app)
+    assert verbs(app, mine) == {"arrow_downward", "front_hand"}, "nobody jumps over the turns of others"
+    assert verbs(app, also) == {"arrow_upward", "vertical_align_top", "front_hand"}
+    assert verbs(app, other) == set()
+    app.checkbox(key=f"chosen-{other.id}").check().run()
+    assert button(app, "Cancel").disabled
+    assert "It is 10.0.0.8's" in button(app, "Cancel").help
+    app.checkbox(key=f"chosen-{mine.id}").check().run()
+    button(app, "Cancel").click().run()
+    assert "cancel" in wishes(mine.folder)
+    assert "cancel" not in wishes(other.folder)
+    assert "It is 10.0.0.8's" in text(opened("run", id=other.id))
+    assert "Cancel" not in {one.label for one in opened("run", id=other.id).button}
+    assert "Resume" not in {one.label for one in opened("run", id=ended_one.id).button}
+
+
+@pytest.mark.parametrize(("address", "trusting"), [(None, ""), ("10.0.0.7", "1")])
+def test_whoever_sits_at_the_machine_or_is_trusted_changes_all(monkeypatch, address, trusting):
+    monkeypatch.setattr(line, "lives", lambda folder: True)
+    other = waiting("10.0.0.8")
+    monkeypatch.setattr("streamlit.runtime.context.ContextProxy.ip_address", address)
+    monkeypatch.setenv(TRUST, trusting)
+    app = opened("runs")
+    assert "You may change" not in text(app)
+    assert verbs(app, other) == {"front_hand", "play_arrow"}
 
 
 @pytest.fixture
