@@ -58,13 +58,7 @@ def row(one: Waiting, several: bool) -> None:
         stays = no or wants == "hold"
         sign(run, "arrow_upward", "Up: one place earlier", lambda: run.move("up"), stays or one.first)
         sign(run, "arrow_downward", "Down: one place later", lambda: run.move("down"), stays or one.last)
-        sign(
-            run,
-            "vertical_align_top",
-            "Next: before all others",
-            lambda: run.move("next"),
-            stays or one.first,
-        )
+        sign(run, "vertical_align_top", "Next: before all others", lambda: run.move("next"), stays or one.first)
         if wants == "turn":
             sign(run, "front_hand", "Hold: keep it from starting", run.hold, no)
         else:
