@@ -12,6 +12,7 @@ from lab.parts.exhibit import is_dark
 from lab.parts.housekeeping import warn_of_dependents
 from lab.parts.links import PAGES, link
 from lab.parts.progress import COLOURS, Colour, ago
+from lab.parts.sweep_filters import filters
 from lab.parts.titles import title_of
 from lab.parts.visitor import refusal
 from lab.pictures import words
@@ -89,10 +90,12 @@ def maps(sweep: Sweep, found: list[Cell], figure: str, higher: bool) -> None:
         st.caption(f"{words(figure).capitalize()}; {better} is better, brighter is better, a ring marks the best."
                    f"{spread} A cell leads to its run.")  # fmt: skip
     if len(plan.grid) > 2 and any(cell.mean is not None for cell in found):
-        chart(parallel(found, plan.grid, figure, higher, is_dark()), f"parallel-{sweep.id}", figure)
-        st.caption(
-            "Each line is a cell, from knob to knob to its figure; the best is thick. Point at one to follow it."
-        )
+        kept = filters(sweep, found, figure)
+        chart(parallel(found, plan.grid, figure, higher, is_dark(), kept), f"parallel-{sweep.id}", figure)
+        told = "Each line is a cell, from knob to knob to its figure; the best is thick. Point at one to follow it."
+        if not all(kept):
+            told += f" {sum(kept)} of {len(kept)} cells pass the filters; the others are grey, and none is the best."
+        st.caption(told)
 
 
 def status(sweep: Sweep, standing: str) -> None:
