@@ -23,10 +23,12 @@ with st.container(key="label", gap="xsmall"):
     st.markdown(f":primary[Run {run.id}]")
     st.title(title_of(plan), anchor=False)
 with st.container(horizontal=True, vertical_alignment="center"):
-    if not missing(plan.method):
+    begun = "planned" if run.state == "queued" else "started"
+    if missing(plan.method):
+        st.markdown(f":gray[{plan.method}, not installed; {begun} {ago(plan.created)}]", width="content")
+    else:
         link("method", method_title(plan.method), query={"id": plan.method})
-    st.markdown(f":gray[started {ago(plan.created)}]", width="content")
-    if not missing(plan.method):
+        st.markdown(f":gray[{begun} {ago(plan.created)}]", width="content")
         descent(run)
 
 

@@ -110,6 +110,8 @@ def verbs(chosen: list[tuple[Run, State]]) -> None:
         if chosen:
             st.markdown(f"{len(chosen)} selected", width="content")
             st.button("Clear", type="tertiary", key="clear", on_click=clear, help="Select none.")
+        else:
+            st.markdown(":gray[Select runs by the boxes before them.]", width="content")
 
 
 def act(verbs: Iterable[Callable[[], None]]) -> None:

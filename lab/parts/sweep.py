@@ -117,7 +117,8 @@ def status(sweep: Sweep, standing: str) -> None:
             act("Resume", sweep.resume_apart, f"resume-{sweep.id}")
         if not no and standing not in GOING and st.button("Delete", key=f"delete-{sweep.id}"):
             confirm_delete(sweep)
-    st.progress(counts["done"] / len(plan.runs))
+    if standing != "done":
+        st.progress(counts["done"] / len(plan.runs))
 
 
 @st.dialog("Delete this sweep?")
@@ -171,8 +172,10 @@ def best_of(found: list[Cell], figure: str, higher: bool, done: bool, first_seed
     places = digits([cell.mean for cell in found if cell.mean is not None])
     spread = f" ± {first.deviation:.{places}f} over {len(first.figures)} seeds" if len(first.figures) > 1 else ""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"Best{'' if done else ' so far'}: {place}, {words(figure)} **{first.mean:.{places}f}**{spread}",
-                    width="content")  # fmt: skip
+        equals = sum(cell.mean == first.mean for cell in found) - 1
+        more = f", and {equals} {'others' if equals > 1 else 'other'} with the same" if equals else ""
+        best_is = f"{words(figure)} **{first.mean:.{places}f}**{spread}{more}"
+        st.markdown(f"Best{'' if done else ' so far'}: {place}, {best_is}", width="content")
         for seed, run in enumerate(first.runs, first_seed):
             if run:
                 label = "Open its run" if len(first.runs) == 1 else f"Run of seed {seed}"

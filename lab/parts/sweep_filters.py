@@ -44,10 +44,10 @@ def some_of(knob: str, values: Sequence[Any], key: str) -> Collection[Any]:
         return values
     if numbers:
         low, high = st.select_slider(
-            words(knob).capitalize(), sorted(values), (min(values), max(values)), format_func=as_word, key=key
+            words(knob), sorted(values), (min(values), max(values)), format_func=as_word, key=key
         )
         return [value for value in values if low <= value <= high]
-    picked = st.pills(words(knob).capitalize(), values, selection_mode="multi", format_func=as_word, key=key)
+    picked = st.pills(words(knob), values, selection_mode="multi", format_func=as_word, key=key)
     return picked or values
 
 
@@ -59,5 +59,5 @@ def between(found: Sequence[Cell], figure: str, key: str) -> tuple[float, float]
     places = digits(means)
     step = 10.0**-places
     low, high = round(min(means) - step, places), round(max(means) + step, places)
-    given = st.slider(words(figure).capitalize(), low, high, (low, high), step, format=f"%.{places}f", key=key)
+    given = st.slider(words(figure), low, high, (low, high), step, format=f"%.{places}f", key=key)
     return (float(given[0]), float(given[1]))

@@ -38,7 +38,7 @@ def time_machine(run: Run, exhibits: Sequence[Exhibit], numbers: Mapping[str, np
     curves = [
         curve(one, numbers) | {"script": f"{address}/script/{place}"}
         for place, one in kinds
-        if isinstance(one, Curves) and numbers.keys() >= set(one.names)
+        if isinstance(one, Curves) and numbers.keys() & set(one.names)
     ]
     plane = {
         "url": f"{address}/map?stamp={timeline.stamp(run.folder)}",
@@ -58,9 +58,14 @@ def time_machine(run: Run, exhibits: Sequence[Exhibit], numbers: Mapping[str, np
 
 
 def curve(exhibit: Exhibit, numbers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """An exhibit's lines as the browser draws them: thinned so that spikes stay, long ones with their running mean."""
+    """An exhibit's lines as the browser draws them: thinned so that spikes stay, long ones with their running mean.
+
+    What only an evaluation reports is left out until the first.
+    """
     lines = []
     for i, (name, said) in enumerate(shorter(exhibit.names).items()):
+        if name not in numbers:
+            continue
         points = thin(numbers[name][np.isfinite(numbers[name]).all(1)])
         line = {"name": said, "colour": COLOURS[i % len(COLOURS)], "at": points[:, 0].astype(int).tolist(),
                 "value": short(points[:, 1])}  # fmt: skip

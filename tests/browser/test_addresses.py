@@ -8,6 +8,7 @@ from engine.bench import Setup
 from engine.catalog import method
 from engine.folder import write_state
 from lab.runs.run import plan
+from lab.runs.sweep import plan_sweep
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ID = "fewshot.prototypical"
@@ -64,3 +65,37 @@ def test_a_clicked_tab_is_in_the_address_and_back_leads_to_the_one_before(visit,
     opens(page, "Play")
     page.go_back()
     opens(page, "Log")
+
+
+def test_a_choice_of_runs_outlives_a_search_and_the_way_to_the_comparison_and_back(visit, run, server):
+    other = plan(ID, method(ID).params.make({}, "tiny"), Setup(device="cpu"), "beside it")
+    write_state(other.folder, "cancelled", step=0, steps=3)
+    page = visit("/runs")
+    page.locator(f".st-key-chosen-{run.id} label").click()
+    page.get_by_text("1 selected").wait_for()
+    page.get_by_placeholder("name, method or state").fill("beside")
+    page.locator(f".st-key-chosen-{run.id}").wait_for(state="detached")
+    page.locator(f".st-key-chosen-{other.id} label").click()
+    page.get_by_text("2 selected").wait_for()
+    page.get_by_role("button", name="Compare").click()
+    page.get_by_role("heading", name="Side by side").wait_for()
+    assert {run.id, other.id} <= set(re.split("[=,&]|%2C", page.url))
+    page.go_back()
+    page.get_by_text("2 selected").wait_for()
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_text("Select runs").wait_for()
+
+
+def test_a_sweep_is_deleted_from_its_page_with_its_runs(visit, server, monkeypatch):
+    monkeypatch.setenv("VISIONARIUM_HOME", str(server.home))
+    sweep = plan_sweep(ID, method(ID).params.make({}, "tiny"), Setup(device="cpu"), {"lr": (0.001, 0.01)})
+    for number, id in enumerate(sweep.plan.runs):
+        made = plan(ID, method(ID).params.make({}, "tiny"), Setup(), sweep.title(number), server.home / "runs" / id)
+        write_state(made.folder, "done", step=3, steps=3)
+    page = visit(f"/sweep?id={sweep.id}")
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_text("All its 2 runs go with it").wait_for()
+    page.get_by_role("button", name="Delete all").click()
+    page.get_by_role("heading", name="Sweeps").wait_for()
+    assert not sweep.folder.exists()
+    assert not any((server.home / "runs" / id).exists() for id in sweep.plan.runs)
