@@ -86,9 +86,9 @@ def table(was_live: bool) -> None:
 
 
 def fits(run: Run, state: State) -> bool:
-    """Whether a run is what is searched for."""
-    told = f"{title_of(run.plan)} {run.plan.method} {state} {run.id}".lower()
-    return all(word in told for word in st.session_state.get("find", "").lower().split())
+    """Whether a run is what is searched for: words of its name, method and state, or its whole id."""
+    told = f"{title_of(run.plan)} {run.plan.method} {state}".lower()
+    return all(word in told or word == run.id for word in st.session_state.get("find", "").lower().split())
 
 
 def verbs(chosen: list[tuple[Run, State]]) -> None:

@@ -24,7 +24,9 @@ def run(server, monkeypatch):
 
 
 def opens(page, tab):
+    """The tab is open, and the page has nothing more to draw."""
     page.locator(f"[role=tab][aria-selected=true]:has-text('{tab}')").wait_for()
+    page.wait_for_function("!document.querySelector('[data-test-script-state=running]')")
 
 
 def test_a_part_that_a_link_asks_for_opens_whatever_was_open_before(visit, run):
@@ -51,6 +53,7 @@ def test_a_clicked_tab_is_in_the_address_and_back_leads_to_the_one_before(visit,
     opens(page, "Course")
     page.get_by_role("tab", name="Log").click()
     page.wait_for_url(re.compile("part=Log"))
+    opens(page, "Log")
     page.get_by_role("tab", name="Settings").click()
     page.wait_for_url(re.compile("part=Settings"))
     page.go_back()
