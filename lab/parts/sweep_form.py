@@ -15,10 +15,11 @@ from lab.parts.play import wait_for
 from lab.parts.train import sources
 from lab.parts.visitor import visitor
 from lab.pictures import words
+from lab.runs.figure import known_figures
 from lab.runs.grid import Grid, as_word, suggested, values_of
 from lab.runs.line import gpus
 from lab.runs.ready import ready_sweeps, seconds, sweep_command
-from lab.runs.sweep import SEEDS, known_figures, lay_out, plan_sweep
+from lab.runs.sweep import SEEDS, lay_out, plan_sweep
 
 if TYPE_CHECKING:
     from engine.bench import Setup

@@ -32,6 +32,7 @@ from engine.params import KnobError
 from lab.home import ID, check_space, checked_name, home, new_folder, new_run_folder, runs_folder
 from lab.runs.check import check, rooted
 from lab.runs.executors import environment
+from lab.runs.figure import is_higher_better, known_figures
 from lab.runs.grid import MOST, Grid, as_word, cells
 from lab.runs.run import LOCAL, Run, start
 from lab.runs.state import LIVE
@@ -39,7 +40,6 @@ from lab.runs.supervisor import last_line
 
 if TYPE_CHECKING:
     from engine.bench import Setup
-    from engine.method import Method
     from engine.params import Params
 
 Take = Literal["last", "best"]
@@ -207,22 +207,6 @@ def _cancel(run: Run) -> None:
 def _abandoned(run: Run) -> bool:
     """Whether it was planned, and its maker was killed before anybody cared for it."""
     return not run.told and holder(run.folder / "live.lock") is None
-
-
-def known_figures(method: Method) -> list[str]:
-    """The numbers of a method's reports that can be compared; the first is the claim's."""
-    from engine.method import Curves
-
-    claimed = [method.claim.figure, method.claim.baseline] if method.claim else []
-    shown = [name for exhibit in method.exhibits if isinstance(exhibit, Curves) for name in exhibit.names]
-    return list(dict.fromkeys([*claimed[:1], *shown, *claimed[1:]]))
-
-
-def is_higher_better(figure: str, method: Method) -> bool:
-    """What the claim says of its figure; of others, what their name says."""
-    if method.claim and figure == method.claim.figure:
-        return method.claim.higher
-    return not any(word in figure for word in ("loss", "error"))
 
 
 def lay_out(params: Params, grid: Grid, seeds: int = 1) -> list[Params]:

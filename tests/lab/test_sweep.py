@@ -19,7 +19,8 @@ from lab.runs import run as run_module
 from lab.runs import sweep as sweep_module
 from lab.runs.cells import ORDER, Cell, best, cells
 from lab.runs.executors import Local
-from lab.runs.sweep import MOST, all_sweeps, find_sweep, is_higher_better, known_figures, lay_out, plan_sweep
+from lab.runs.figure import is_higher_better, known_figures
+from lab.runs.sweep import MOST, all_sweeps, find_sweep, lay_out, plan_sweep
 
 GRID = {"batch": (2, 4), "lr": (0.1, 0.2)}
 
