@@ -16,6 +16,7 @@ from engine import data as sources
 from engine.checkpoint import Checkpoint, random_state, set_random_state
 from engine.data.base import Batch, Dataset, Facts, Memory, memory
 from engine.data.draws import Draws
+from engine.folder import Device
 from engine.params import Params, knob
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ class Setup(Params):
     """How a run is carried out, whatever the method."""
 
     seed: int = knob(0, "random seed of everything", 0, 2**31 - 1)
-    device: Literal["auto", "cuda", "mps", "cpu"] = knob("auto", "where to compute; auto: a GPU if there is one")
+    device: Device = knob("auto", "where to compute; auto: a GPU if there is one")
     precision: Literal["auto", "bf16", "fp32"] = knob("auto", "auto: bfloat16 where the GPU has it", fold=True)
     compile: bool = knob(False, "compile the networks (minutes at the start, faster steps after)", fold=True)
     looks: int = knob(16, "evaluations over each loop", 1, 1000, tiny=2, fold=True)

@@ -80,7 +80,10 @@ def ids() -> tuple[str, ...]:
 @cache
 def card(id: str) -> Card:
     """The card of one method; ValueError names the nearest ids when there is none."""
-    spec = find_spec(_module(id))
+    try:
+        spec = find_spec(_module(id))
+    except ModuleNotFoundError:  # the package around it is gone
+        spec = None
     if spec is None or spec.origin is None:
         raise ValueError(f"method {id!r} is listed, but its module {_module(id)} is not installed")
     path = Path(spec.origin)

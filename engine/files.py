@@ -17,3 +17,12 @@ def replace_file(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def stamp(path: Path) -> str:
+    """Changes whenever the file is replaced by another; "" while there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return ""
+    return f"{found.st_mtime_ns}-{found.st_ino}-{found.st_size}"

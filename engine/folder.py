@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from engine.files import replace_file
 
@@ -27,6 +27,7 @@ State = Literal[
     "queued", "starting", "running", "pausing", "paused", "cancelling", "cancelled", "failed", "lost", "done"
 ]
 Wish = Literal["cancel", "pause", "save", "sample"]
+Device = Literal["auto", "cuda", "mps", "cpu"]
 EXIT = {"done": 0, "failed": 1, "paused": 3, "cancelled": 4}
 """Exit codes of a run's process by how it ended; 2 is for wrong arguments."""
 RESERVE = 64 << 10
@@ -35,7 +36,7 @@ RESERVE = 64 << 10
 
 @dataclass(frozen=True)
 class Plan:
-    """run.json: what a run does. `values` and `setup` are plain knob values, complete.
+    """run.json: what a run does. `values` and `setup` are plain knob values, complete. ValueError: it cannot be.
 
     visitor: who asked for it. cloned_from: the id of the run whose knobs the form or the command began with.
     """
@@ -48,16 +49,24 @@ class Plan:
     visitor: str = ""
     cloned_from: str = ""
 
+    def __post_init__(self) -> None:
+        """The device is the one word of a plan that becomes a path: that of its waiting line. So it is checked here."""
+        device = self.setup.get("device", "auto")
+        if device not in get_args(Device):
+            raise ValueError(f"its device is {str(device)[:80]!r}; it must be one of {', '.join(get_args(Device))}")
+
     @classmethod
     def read(cls, folder: Path) -> Plan:
-        """The plan of a run's folder; ValueError when there is none."""
+        """The plan of a run's folder; ValueError when there is none, or one that cannot be."""
         try:
             found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
             return cls(**{key: found[key] for key in cls.__dataclass_fields__ if key in found})
         except (FileNotFoundError, NotADirectoryError):
             raise ValueError(f"{folder} is no run: it has no run.json") from None
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError):
             raise ValueError(f"{folder / 'run.json'} is damaged; delete the folder, or restore the file") from None
+        except ValueError as error:
+            raise ValueError(f"{folder / 'run.json'} cannot be: {error}") from None
 
 
 def plan_run(

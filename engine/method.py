@@ -9,7 +9,7 @@ resumes at the `yield`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from engine.params import KnobError, Params, Preset, knob
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bars", "Boxes", "Claim", "Curves", "Exhibit", "Film", "Graph", "Histogram", "KnobError", "Lens", "Masks", "Matrix",
-    "Method", "Overlay", "Params", "Pictures", "Preset", "Report", "Scatter", "Table", "drive", "knob", "stage",
+    "Method", "Overlay", "Params", "Pictures", "Preset", "Report", "Scatter", "Sweep", "Table", "drive", "knob",
+    "stage",
 ]  # fmt: skip
 
 Report = dict[str, Any]
@@ -146,13 +147,27 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """A grid worth trying, because the paper or a lecture asks for just this one, and the question that it answers.
+
+    grid: knob -> the values that are tried. values: knobs that differ from the demo in all cells.
+    """
+
+    name: str
+    grid: Mapping[str, tuple[Any, ...]]
+    asks: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Method(Generic[P, M]):
     """One published idea.
 
     build(params, facts) returns the module; train(model, params, bench) yields one report per optimiser step, in all
     steps(params) of them. Every params class has a knob `data` (a source by name). The title, authors and idea stand in
     the file's docstring (see `engine.catalog`). embed(model, images) gives features (B, D) of images (B, C, H, W) in
-    [0, 1]; where there is one, each evaluation stores a map of test images (see `engine.probe`).
+    [0, 1]; where there is one, each evaluation stores a map of test images (see `engine.probe`). sweeps: those ready to
+    start.
     """
 
     params: type[P]
@@ -163,6 +178,7 @@ class Method(Generic[P, M]):
     claim: Claim
     steps: Callable[[P], int] = lambda params: params.steps  # type: ignore[attr-defined]
     embed: Callable[[M, Tensor], Tensor] | None = None
+    sweeps: tuple[Sweep, ...] = ()
 
 
 def drive(method: Method[P, M], model: M, params: P, bench: Bench) -> Iterator[Report]:

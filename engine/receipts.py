@@ -153,8 +153,8 @@ def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, worker
 def fingerprint(id: str) -> str:
     """A hash of the code that decides what the demo learns: the method's file and the parts that it imports.
 
-    Comments, docstrings and what `METHOD` shows (exhibits, lenses, the claim in words) do not count, so that writing a
-    measured figure down, or a better sentence under a picture, does not change it.
+    Comments, docstrings and what `METHOD` shows or offers (exhibits, lenses, sweeps, the claim in words) do not count,
+    so that writing a measured figure down, or a better sentence under a picture, does not change it.
     """
     waiting, code = [card(id).path], {}
     while waiting:
@@ -163,6 +163,7 @@ def fingerprint(id: str) -> str:
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module:
                 waiting += [path for path in _sources(node) if path not in code]
+                node.names = [alias for alias in node.names if (node.module, alias.name) != ("engine.method", "Sweep")]
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
                 node.body = node.body[1:]
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Method":

@@ -14,13 +14,15 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from engine.assets import ROOT
+from engine.files import stamp
 from engine.record import read_values
 from lab import timeline, warm
 from lab.figures import DRAWN, draw, jpeg, portable, raster
+from lab.keeping import keeping
 from lab.pictures import ribbon, stack
 from lab.redraw import script
 from lab.runs import find
-from lab.share.archive import must_rest, stream
+from lab.share.archive import stream
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,23 +87,26 @@ def answer(asked: dict[str, Any]) -> Response:
 
 
 def figure(request: Request) -> Response:
-    """GET: one picture of a run: its exhibit number `place` as it was stored at `step`. It never changes."""
+    """GET: one picture of a run: its exhibit number `place` as it was stored at `step`.
+
+    stamp: of the file, to keep it.
+    """
     try:
         run = find(request.path_params["id"])
         path = dict(run.media())[request.path_params["step"]]
         exhibit = warm.exhibits(run.plan.method)[request.path_params["place"]]
         dark = request.query_params.get("dark") == "1"
+        kept = keeping(request, stamp(path))
         drawn = [raster(one, dark) for one in draw(exhibit, read_values(path)[0], dark)]
     except (ValueError, KeyError, IndexError, OSError) as error:
         return JSONResponse({"error": str(error)}, 404)
-    return Response(jpeg(stack(drawn, dark)), media_type="image/jpeg", headers={"Cache-Control": "max-age=86400"})
+    return Response(jpeg(stack(drawn, dark)), media_type="image/jpeg", headers=kept)
 
 
 def archive(request: Request) -> Response:
-    """GET: the whole run as one file, made while it is sent. ?checkpoints=0 leaves those out."""
+    """GET: the whole run as it is now as one file, made while it is sent. ?checkpoints=0 leaves those out."""
     try:
         run = find(request.path_params["id"])
-        must_rest(run)
     except ValueError as error:
         return JSONResponse({"error": str(error)}, 404)
     headers = {"Content-Disposition": f'attachment; filename="{run.id}.zip"', "Cache-Control": "no-store"}
@@ -112,20 +117,21 @@ def archive(request: Request) -> Response:
 def cells(request: Request) -> Response:
     """GET: the tiles of a run's exhibit at a step as one picture, an image a row; "X-Rows" tells how many.
 
-    cell: the width of a tile. row: this one alone.
+    cell: the width of a tile. row: this one alone. stamp: of the file, to keep it.
     """
     asked = request.query_params
     try:
         run = find(request.path_params["id"])
         path = dict(run.media())[request.path_params["step"]]
         exhibit = warm.exhibits(run.plan.method)[request.path_params["place"]]
+        kept = keeping(request, stamp(path))
         cell, values = min(max(int(asked.get("cell", 160)), 16), LARGEST), read_values(path)[0]
         columns, _ = DRAWN[type(exhibit)](exhibit.names, values, cell)
         if "row" in asked:
             columns = {name: [tiles[int(asked["row"])]] for name, tiles in columns.items()}
     except (ValueError, KeyError, IndexError, OSError) as error:
         return JSONResponse({"error": str(error)}, 404)
-    told = {"Cache-Control": "max-age=86400", "X-Rows": str(len(next(iter(columns.values()))))}
+    told = kept | {"X-Rows": str(len(next(iter(columns.values()))))}
     return Response(jpeg(ribbon(columns)), media_type="image/jpeg", headers=told)
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from engine import catalog
-from lab.parts import clone
 from lab.parts.idea import header, idea
 from lab.parts.links import link
 from lab.parts.play import play
 from lab.parts.receipt import receipt
+from lab.parts.tabs import tabs
 from lab.parts.train import train
-
-PARTS = ("Play", "Idea", "Train", "Receipt")
 
 
 def method_page(id: str) -> None:
@@ -24,14 +22,10 @@ def method_page(id: str) -> None:
         link("methods", "All methods")
         return
     header(card)
-    clone.turn_to("Train", "part")
-    tabs = st.tabs(PARTS, on_change="rerun", key="part", bind="query-params")
-    for tab, part in zip(
-        tabs, (lambda: play(id), lambda: idea(card), lambda: train(card), lambda: receipt(card)), strict=True
-    ):
-        if tab.open:
-            with tab:
-                part()
+    tabs({
+        "Play": lambda: play(id), "Idea": lambda: idea(card), "Train": lambda: train(card),
+        "Receipt": lambda: receipt(card),
+    })  # fmt: skip
     neighbours(id)
 
 

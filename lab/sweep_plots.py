@@ -11,7 +11,7 @@ from lab.plots import Plot
 from lab.runs.cells import Cell, best
 from lab.runs.grid import Grid, as_word
 
-INK, PAPER, FAILED = "#1d1c1a", "#fbfaf7", "#d14b40"
+INK, PAPER, FAILED, GREY = "#1d1c1a", "#fbfaf7", "#d14b40", "#8a8a86"
 WIDE, ROOM = (40, 120), 980
 """The narrowest and widest cell, and what there is for all cells in a row, in pixels."""
 WORDED = 56
@@ -210,15 +210,21 @@ def line(found: Sequence[Cell], grid: Grid, figure: str, higher: bool) -> Plot:
     return Plot({"height": 380, "encoding": {"x": {"field": "at", "title": words(knob)} | x}, "layer": layers}, rows)
 
 
-def parallel(found: Sequence[Cell], grid: Grid, figure: str, higher: bool, dark: bool = False) -> Plot:
-    """Each cell with a figure as a line through the values of all knobs, to its figure; the best is thick."""
-    first, share = best(found, higher), goodness(found, higher)
+def parallel(
+    found: Sequence[Cell], grid: Grid, figure: str, higher: bool, dark: bool = False, kept: Sequence[bool] = ()
+) -> Plot:
+    """Each cell with a figure as a line through the values of all knobs, to its figure; the best is thick.
+
+    kept: which cells count (all, when empty); the others are grey, behind them, and never the best.
+    """
+    kept = kept or [True] * len(found)
+    first, share = best([cell for cell, keep in zip(found, kept, strict=True) if keep], higher), goodness(found, higher)
     means = [cell.mean for cell in found if cell.mean is not None]
     low, high = (min(means), max(means)) if means else (0.0, 1.0)
     faintest = 0.38 if dark else 0.12
     names = [*map(words, grid), words(figure)]
     rows: dict[str, list[Any]] = {
-        name: [] for name in ("kind", "cell", "axis", "at", "word", "colour", "best", "link", "all")
+        name: [] for name in ("kind", "cell", "axis", "at", "word", "colour", "best", "kept", "link", "all")
     }
 
     def put(*values: Any) -> None:
@@ -227,11 +233,12 @@ def parallel(found: Sequence[Cell], grid: Grid, figure: str, higher: bool, dark:
 
     for knob, values in grid.items():
         for i, value in enumerate(values):
-            put("tick", -1, words(knob), spot(i, len(values)), as_word(value), "", False, "", "")
+            put("tick", -1, words(knob), spot(i, len(values)), as_word(value), "", False, True, "", "")
     for number in (low, high) if means else ():
         at = (number - low) / (high - low) if high > low else 0.5
-        put("tick", -1, names[-1], at, f"{number:.{digits(means)}f}", "", False, "", "")
-    for i, cell in enumerate(found):
+        put("tick", -1, names[-1], at, f"{number:.{digits(means)}f}", "", False, True, "", "")
+    for i in sorted(range(len(found)), key=lambda i: kept[i]):  # the later is drawn over the earlier
+        cell = found[i]
         if cell.mean is None:
             continue
         whole = ", ".join(f"{words(name)} {as_word(value)}" for name, value in cell.place.items())
@@ -240,7 +247,8 @@ def parallel(found: Sequence[Cell], grid: Grid, figure: str, higher: bool, dark:
         points[names[-1]] = (cell.mean - low) / (high - low) if high > low else 0.5
         for name, at in points.items():
             word = f"{cell.mean:.5g}"
-            put("line", i, name, at, word, shade(faintest + 0.6 * (share[i] or 0.0)), cell is first, link, whole)
+            colour = shade(faintest + 0.6 * (share[i] or 0.0)) if kept[i] else GREY
+            put("line", i, name, at, word, colour, cell is first, kept[i], link, whole)
     return Plot({"height": 360, "encoding": parallel_places(names), "layer": parallel_layers(figure, dark)}, rows)
 
 
@@ -266,11 +274,13 @@ def parallel_layers(figure: str, dark: bool) -> list[dict[str, Any]]:
     tips = [{"field": "all", "title": "knobs"}, {"field": "word", "title": words(figure)}]
     colour = {"color": {"field": "colour", "type": "nominal", "scale": None}, "detail": {"field": "cell"}}
     width = {"condition": [{**seen, "value": 6}, {"test": "datum.best", "value": 5}], "value": 1.8}
-    faint = {"condition": [{**seen, "value": 1}, {"test": "datum.best", "value": 1}], "value": 0.55}
+    faint: dict[str, Any] = {"condition": [{"test": "!datum.kept", "value": 0.14}, {**seen, "value": 1},
+                                           {"test": "datum.best", "value": 1}], "value": 0.55}  # fmt: skip
     return [
         {"transform": lines, "mark": {"type": "line", "strokeCap": "round"},
          "encoding": colour | {"strokeWidth": width, "opacity": faint}},
-        {"transform": lines, "mark": {"type": "point", "filled": True, "size": 90, "cursor": "pointer"},
+        {"transform": [*lines, {"filter": "datum.kept"}],
+         "mark": {"type": "point", "filled": True, "size": 90, "cursor": "pointer"},
          "params": [{"name": "seen", "select": {"type": "point", "on": "pointerover", "clear": "pointerout",
                                                 "fields": ["cell"], "nearest": True}}],
          "encoding": colour | {"href": {"field": "link"}, "tooltip": tips, "opacity": faint}},

@@ -16,11 +16,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from engine import files
 from engine.method import Curves, Exhibit, Scatter
 from engine.ops.plane import moving
 from engine.record import media, probes, read_values
 from lab import warm
 from lab.figures import jpeg
+from lab.keeping import keeping
 from lab.pictures import COLOURS, rgb
 from lab.redraw import script
 from lab.runs import Run, find
@@ -30,7 +32,7 @@ STEPS = 128
 """Probes of which a map is made: of more, so many at even distances, the last among them."""
 FULL, ABSENT = 32_000, -32_768
 """Places are sent as whole numbers from -FULL to FULL; ABSENT where a point was not probed."""
-FOREVER = {"Cache-Control": "private, max-age=86400, immutable"}
+POINTS = "probe/points.safetensors"
 MAP = Scatter(("places", "labels", "thumbnails"), "Where the network places the same test pictures: alike is near.")
 
 
@@ -67,7 +69,7 @@ class Course:
 def stamp(folder: Path) -> str:
     """Changes with every probe; "" when there is none."""
     found = probes(folder)
-    return f"{len(found)}-{found[-1][0]}-{found[-1][1].stat().st_mtime_ns}" if found else ""
+    return f"{len(found)}-{files.stamp(found[-1][1])}" if found else ""
 
 
 def course_of(folder: Path) -> Course | None:
@@ -84,7 +86,7 @@ def _course(folder: Path, stamp: str) -> Course | None:
     if len(there) > STEPS:
         there = [there[i] for i in np.linspace(0, len(there) - 1, STEPS).round().astype(int)]
     places, shares = moving([features for _, features in there])
-    pinned = read_values(folder / "probe" / "points.safetensors")[0]
+    pinned = read_values(folder / POINTS)[0]
     return Course(
         tuple(step for step, _ in there), places, tuple(shares), tuple(len(features) for _, features in there),
         pinned["labels"][: places.shape[1]], tuple(pinned["classes"]), sum(not len(features) for _, features in kept),
@@ -112,7 +114,7 @@ def colour_of(label: int) -> str:
 
 def sheet_of(folder: Path) -> Image.Image:
     """All thumbnails of the pinned images, in rows as many as columns."""
-    pictures = read_values(folder / "probe" / "points.safetensors")[0]["thumbnails"]
+    pictures = read_values(folder / POINTS)[0]["thumbnails"]
     side, across = pictures.shape[-1], int(np.ceil(np.sqrt(len(pictures))))
     sheet = np.zeros((across * side, across * side, 3), np.uint8)
     for i, picture in enumerate(pictures):
@@ -153,7 +155,7 @@ def map_at(run: Run, step: int) -> dict[str, Any]:
         raise ValueError(f"run {run.id} has no map yet; it makes one at its first evaluation, if its method embeds")
     places = course.at(step)
     there = ~np.isnan(places[:, 0])
-    pinned = read_values(run.folder / "probe" / "points.safetensors")[0]
+    pinned = read_values(run.folder / POINTS)[0]
     return {
         "places": places[there], "labels": course.labels[there], "classes": list(course.classes),
         "thumbnails": pinned["thumbnails"][: len(there)][there],
@@ -176,18 +178,19 @@ def spoken(work: Callable[[Request], Response]) -> Callable[[Request], Response]
 
 
 def send_map(request: Request) -> Response:
-    """GET: the map over time. Under one `stamp` it never changes."""
+    """GET: the map over time, which a browser may keep under its `stamp`."""
     run = find(request.path_params["id"])
-    course = course_of(run.folder)
+    kept, course = keeping(request, stamp(run.folder)), course_of(run.folder)
     if course is None:
         raise ValueError(f"run {run.id} has no map")
-    return Response(json.dumps(told(course), separators=(",", ":")), media_type="application/json", headers=FOREVER)
+    return Response(json.dumps(told(course), separators=(",", ":")), media_type="application/json", headers=kept)
 
 
 def send_sheet(request: Request) -> Response:
-    """GET: the thumbnails of the map's points in one picture."""
-    sheet = sheet_of(find(request.path_params["id"]).folder)
-    return Response(jpeg(sheet), media_type="image/jpeg", headers=FOREVER)
+    """GET: the thumbnails of the map's points in one picture. stamp: of their file, to keep it."""
+    folder = find(request.path_params["id"]).folder
+    kept = keeping(request, files.stamp(folder / POINTS))
+    return Response(jpeg(sheet_of(folder)), media_type="image/jpeg", headers=kept)
 
 
 def send_script(request: Request) -> Response:

@@ -95,7 +95,14 @@ def work(key: Hashable, do: Callable[[], T]) -> T | None:
 
 
 def exhibits(id: str) -> tuple[Exhibit, ...]:
-    """A method's exhibits: its own once it is imported, before that those that ship with its demo (none: empty)."""
+    """A method's exhibits: its own once it is imported, before that those that ship with its demo (none: empty).
+
+    None of a method that is not installed here.
+    """
+    try:
+        catalog.card(id)
+    except ValueError:
+        return ()
     if is_warm():
         return catalog.method(id).exhibits
     try:

@@ -7,6 +7,7 @@ from lab.parts.compare_answers import answers
 from lab.parts.compare_curves import curves
 from lab.parts.compare_pictures import pictures
 from lab.parts.links import link
+from lab.parts.tabs import tabs
 from lab.runs.compare import compared
 
 st.title("Side by side", anchor=False)
@@ -19,8 +20,7 @@ except ValueError as error:
     st.stop()
 
 who(runs)
-tabs = st.tabs(["Curves", "Pictures", "Answers", "Settings"], on_change="rerun", key="part", bind="query-params")
-for tab, part in zip(tabs, (curves, pictures, answers, asked), strict=True):
-    if tab.open:
-        with tab:
-            part(runs)
+tabs({
+    "Curves": lambda: curves(runs), "Pictures": lambda: pictures(runs), "Answers": lambda: answers(runs),
+    "Settings": lambda: asked(runs),
+})  # fmt: skip

@@ -8,6 +8,7 @@ from lab.parts.links import link
 from lab.parts.machine import device
 from lab.parts.play import stored_answers
 from lab.parts.progress import COLOURS, ago
+from lab.parts.titles import title_of
 from lab.runs import all_runs
 
 st.title("Visionarium", anchor=False)
@@ -45,6 +46,6 @@ if not runs:
 for run in runs:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(run.state, color=COLOURS[run.state], width=110)
-        link("run", run.plan.name or catalog.card(run.plan.method).title, query={"id": run.id})
+        link("run", title_of(run.plan), query={"id": run.id})
         st.markdown(f":gray[{ago(run.plan.created)}]", width="content")
 st.caption(device())

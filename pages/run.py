@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from engine.catalog import card
 from lab.parts.clone import descent
 from lab.parts.links import link
 from lab.parts.play import play
 from lab.parts.progress import ago, progress
-from lab.parts.settings import settings
+from lab.parts.settings import files, settings
+from lab.parts.tabs import tabs
+from lab.parts.titles import method_title, missing, title_of
 from lab.runs import find
 
 try:
@@ -18,29 +19,34 @@ except ValueError as error:
     st.stop()
 
 plan = run.plan
-method = card(plan.method)
 with st.container(key="label", gap="xsmall"):
     st.markdown(f":primary[Run {run.id}]")
-    st.title(plan.name or method.title, anchor=False)
+    st.title(title_of(plan), anchor=False)
 with st.container(horizontal=True, vertical_alignment="center"):
-    link("method", method.title, query={"id": plan.method})
-    st.markdown(f":gray[started {ago(plan.created)}]", width="content")
-    descent(run)
+    begun = "planned" if run.state == "queued" else "started"
+    if missing(plan.method):
+        st.markdown(f":gray[{plan.method}, not installed; {begun} {ago(plan.created)}]", width="content")
+    else:
+        link("method", method_title(plan.method), query={"id": plan.method})
+        st.markdown(f":gray[{begun} {ago(plan.created)}]", width="content")
+        descent(run)
 
-tabs = st.tabs(["Course", "Look", "Settings", "Log"], on_change="rerun", key="part", bind="query-params")
-if tabs[0].open:
-    with tabs[0]:
-        progress(run.id)
-if tabs[1].open:
-    with tabs[1]:
-        if run.checkpoints():
-            play(plan.method, run.id)
-        else:
-            st.markdown("It has no checkpoint yet. The first is written after half a minute, or when it ends.")
-if tabs[2].open:
-    with tabs[2]:
-        settings(run)
-if tabs[3].open:
-    with tabs[3]:
-        lines = run.log_tail(200)
-        st.code("\n".join(lines) or "The log is empty.", language=None, wrap_lines=True, height=520)
+
+def look() -> None:
+    """Its lenses, once there is something to look through."""
+    if says := missing(plan.method):
+        st.markdown(says)
+    elif run.checkpoints():
+        play(plan.method, run.id)
+    else:
+        st.markdown("It has no checkpoint yet. The first is written after half a minute, or when it ends.")
+
+
+def log() -> None:
+    """The end of what its process said, and its files."""
+    lines = run.log_tail(200)
+    st.code("\n".join(lines) or "The log is empty.", language=None, wrap_lines=True, height=520)
+    files(run)
+
+
+tabs({"Course": lambda: progress(run.id), "Look": look, "Settings": lambda: settings(run), "Log": log})

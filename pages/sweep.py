@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from engine.catalog import card
 from lab.parts.links import link
 from lab.parts.progress import ago
 from lab.parts.sweep import settings, sweep
+from lab.parts.titles import method_title, title_of
 from lab.runs.sweep import find_sweep
 
 try:
@@ -16,12 +16,11 @@ except ValueError as error:
     st.stop()
 
 plan = found.plan
-method = card(plan.method)
 with st.container(key="label", gap="xsmall"):
     st.markdown(f":primary[Sweep {found.id}]")
-    st.title(plan.name or method.title, anchor=False)
+    st.title(title_of(plan), anchor=False)
 with st.container(horizontal=True, vertical_alignment="center"):
-    link("method", method.title, query={"id": plan.method})
+    link("method", method_title(plan.method), query={"id": plan.method})
     link("sweeps", "All sweeps")
     st.markdown(f":gray[started {ago(plan.created)}]", width="content")
 sweep(found.id)

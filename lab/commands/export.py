@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,11 @@ def run(given: argparse.Namespace) -> int:
     found = run_of(given.target)
     out = given.out or Path(found.id + SUFFIXES[given.format])
     if given.format == "run":
+        lives = found.live
         size = archive.export(found, out, not given.without_checkpoints)
         print(f"{out}: {size / 1e6:.1f} MB; bring it in elsewhere: visionarium runs import {out.name}")
+        if lives:
+            print("the run goes on; the copy holds it as it was just now, paused", file=sys.stderr)
         return 0
     if given.without_checkpoints:
         raise ValueError("--without-checkpoints goes with --format run; a script holds none")

@@ -43,8 +43,10 @@ def run(given: argparse.Namespace) -> int:
 
 def row(id: str, receipt: Receipt | None) -> dict[str, Any]:
     if receipt is None:
-        empty = dict.fromkeys(("figure", "arms", "baseline", "beaten", "CPU-s", "date"))
+        empty = dict.fromkeys(("figure", "arms", "baseline", "beaten", "CPU-s", "date", "code"))
         return {"method": id, **empty, "verdict": f"not measured yet: visionarium receipts {id} --measure"}
+    from engine.receipts import fingerprint
+
     arms = [f"{arm} {spread([one.figure for one in outcomes])}" for arm, outcomes in receipt.arms.items()]
     baseline = statistics.fmean(one.baseline for one in next(iter(receipt.arms.values())))
     return {
@@ -55,6 +57,7 @@ def row(id: str, receipt: Receipt | None) -> dict[str, Any]:
         "beaten": receipt.beats_baseline,
         "CPU-s": round(receipt.seconds),
         "date": receipt.date,
+        "code": "as measured" if fingerprint(id) == receipt.code else "changed since",
         "verdict": receipt.verdict,
     }
 

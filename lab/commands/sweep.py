@@ -1,4 +1,4 @@
-"""visionarium sweep METHOD --grid knob=values … | list | show | stop | resume"""
+"""visionarium sweep METHOD --grid knob=values … | list | show | stop | resume | delete"""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ visionarium sweep METHOD --grid KNOB=VALUES … [--seeds N] [--KNOB VALUE …]
        visionarium sweep list [--json]
        visionarium sweep show SWEEP [--json] [--follow]
        visionarium sweep stop SWEEP
-       visionarium sweep resume SWEEP [--follow]"""
+       visionarium sweep resume SWEEP [--follow]
+       visionarium sweep delete SWEEP [--yes] [--needed]"""
 EXAMPLE = """\
 RandAugment's N and M over two sizes of the network and of the data, 36 runs:
   visionarium sweep augmentation.randaugment --grid n=1,2,3 m=3,9,15 width=8,24 train_images=500,2000"""
@@ -51,7 +52,7 @@ def add(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     verbs: dict[str, Callable[[Sequence[str]], int]] = {
-        "list": list_sweeps, "show": show_sweep, "stop": stop, "resume": resume,
+        "list": list_sweeps, "show": show_sweep, "stop": stop, "resume": resume, "delete": delete,
     }  # fmt: skip
     return verbs[given.what](given.flags) if given.what in verbs else begin(given.what, given.flags)
 
@@ -236,3 +237,25 @@ def resume(flags: Sequence[str]) -> int:
     own.add_argument("--follow", action="store_true", help="show the table until all runs are at rest")
     asked = own.parse_args(flags)
     return go_on(sweep_of(asked.target), asked.follow)
+
+
+def delete(flags: Sequence[str]) -> int:
+    own = argparse.ArgumentParser("visionarium sweep delete", description="Throw a sweep away with all its runs.")
+    own.add_argument("target", metavar="SWEEP", help="an id, or last")
+    own.add_argument("--yes", action="store_true", help="do not ask")
+    own.add_argument("--needed", action="store_true", help="even runs that another run or sweep needs")
+    asked = own.parse_args(flags)
+    from lab.runs.housekeeping import check_dependents
+
+    sweep = sweep_of(asked.target)
+    there = [run.id for run in sweep.runs if run]
+    if not asked.needed:
+        check_dependents(there, besides=sweep.id)
+    if not asked.yes and sys.stdin.isatty():
+        answer = input(f"delete sweep {sweep.id} ({sweep.plan.method}) with its {len(there)} runs? [y/N] ")
+        if answer.strip().lower() not in ("y", "yes"):
+            print(f"{sweep.id} kept")
+            return 0
+    sweep.delete()
+    print(f"{sweep.id} deleted, and {len(there)} runs with it")
+    return 0

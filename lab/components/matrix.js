@@ -38,7 +38,8 @@ export default function (component) {
   }
   const address = (i, at = state.at, row = null) => {
     if (!frames[at]) return null
-    return `${runs[i].address}${frames[at][1][i]}${row === null ? "" : `?cell=${LARGE}&row=${row}`}`
+    const step = frames[at][1][i], one = row === null ? "" : `&cell=${LARGE}&row=${row}`
+    return `${runs[i].address}${step}?stamp=${runs[i].stamps[step]}${one}`
   }
 
   // Painting: the shown part of one row, each tile under the same window

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -41,11 +41,12 @@ _matrix = st.components.v2.component(
 
 
 class Shown(TypedDict):
-    """A run as the matrix shows it. address: where its tiles are, to be ended by a step."""
+    """A run as the matrix shows it. address: where its tiles are, to be ended by a step. stamps: of its files."""
 
     label: str
     colour: str
     address: str
+    stamps: Mapping[str, str]
 
 
 def matrix(

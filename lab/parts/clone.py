@@ -22,9 +22,6 @@ from lab.runs import Run, find
 WITH = "with."
 """What stands before a knob's name in the address."""
 
-TURNED = "clone-opened"
-"""Where the session keeps the clone for which the tab was opened."""
-
 
 @dataclass(frozen=True)
 class Source:
@@ -53,15 +50,6 @@ def descent(run: Run) -> None:
     if run.plan.cloned_from:
         link("run", "Cloned from another run", query={"id": run.plan.cloned_from}, icon=":material/history:")
     clone_link(run)
-    st.session_state.pop(TURNED, None)
-
-
-def turn_to(tab: str, key: str) -> None:
-    """Open `tab` when a clone is newly asked for: tabs of the same key on the page before would else decide."""
-    asked = st.query_params.get("clone", "")
-    if asked and asked != st.session_state.get(TURNED):
-        st.session_state[key] = tab
-    st.session_state[TURNED] = asked
 
 
 def source(method: Method) -> Source | None:

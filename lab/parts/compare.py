@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from engine.catalog import card
 from lab.forms import plain
 from lab.parts.links import link
 from lab.parts.progress import COLOURS as STATES
+from lab.parts.titles import method_title
 from lab.pictures import COLOURS
 from lab.runs import Run
 from lab.runs.compare import differences, labels
@@ -29,7 +29,7 @@ def who(runs: Sequence[Run]) -> None:
                 with st.container(horizontal=True, vertical_alignment="center"):
                     link("run", label, query={"id": run.id})
                     st.badge(run.state, color=STATES[run.state])
-                st.caption(card(run.plan.method).title)
+                st.caption(method_title(run.plan.method))
 
 
 def asked(runs: Sequence[Run]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from engine.files import stamp
 from engine.method import Boxes, Exhibit
 from lab import warm
 from lab.components.matrix import Shown, matrix
@@ -34,7 +35,8 @@ def pictures(runs: Sequence[Run]) -> None:
     frames = aligned([[step for step, _ in runs[place].media()] for place in showing])
     columns: list[Shown] = [
         {"label": names[place], "colour": colour_of(place),
-         "address": f"/api/runs/{runs[place].id}/cells/{exhibits[place].index(exhibit)}/"}
+         "address": f"/api/runs/{runs[place].id}/cells/{exhibits[place].index(exhibit)}/",
+         "stamps": {str(step): stamp(path) for step, path in runs[place].media()}}
         for place in showing
     ]  # fmt: skip
     wanted = st.query_params.get("step", "")

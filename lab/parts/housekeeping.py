@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from engine.best import best_of
-from engine.catalog import card
 from lab.parts.links import link
+from lab.parts.titles import title_of
+from lab.parts.visitor import refusal
 from lab.runs import Run, all_runs
 from lab.runs.housekeeping import Use, dependents, thin, use
 from lab.share.bring import bring
@@ -40,14 +41,14 @@ def largest() -> None:
     st.markdown(f"**{count} {mb(whole.total)}**{': ' * bool(words(whole))}{words(whole)}.")
     for run, used in uses[:SHOWN]:
         with st.container(horizontal=True, wrap=False, vertical_alignment="center", key=f"row-use-{run.id}"):
-            link("run", run.plan.name or card(run.plan.method).title, query={"id": run.id}, width=240)
+            link("run", title_of(run.plan), query={"id": run.id}, width=240)
             st.markdown(f":gray[{run.id}]", width="stretch")
             st.markdown(mb(used.total), width=120, help=words(used) or None)
-            lives, kept = run.live, len(run.checkpoints())
-            why = "It lives." if lives else "It has one checkpoint." if kept < 2 else ""
+            no, kept = refusal(run.plan) or ("It lives." if run.live else ""), len(run.checkpoints())
+            why = no or ("It has one checkpoint." if kept < 2 else "")
             if st.button("Keep the last", key=f"thin-{run.id}", disabled=bool(why), help=why or thinned(run, kept)):
                 confirm_thin(run, kept)
-            if st.button("Delete", key=f"delete-{run.id}", disabled=lives, help="It lives." if lives else None):
+            if st.button("Delete", key=f"delete-{run.id}", disabled=bool(no), help=no or None):
                 confirm_delete(run)
     if len(uses) > SHOWN:
         st.caption(f"The {SHOWN} largest of {len(uses)}. All of them: visionarium runs disk")
@@ -63,7 +64,7 @@ def thinned(run: Run, kept: int) -> str:
 @st.dialog("Keep only the last checkpoint?")
 def confirm_thin(run: Run, kept: int) -> None:
     """Ask before checkpoints are thrown away."""
-    st.markdown(f"{run.plan.name or card(run.plan.method).title} :gray[{run.id}]")
+    st.markdown(f"{title_of(run.plan)} :gray[{run.id}]")
     st.markdown(f"{thinned(run, kept)} Curves and pictures stay too.")
     if st.button("Delete the others", type="primary", key="thin-now"):
         try:
@@ -77,7 +78,7 @@ def confirm_thin(run: Run, kept: int) -> None:
 @st.dialog("Delete this run?")
 def confirm_delete(run: Run) -> None:
     """Ask before a run is thrown away, and say who needs it."""
-    st.markdown(f"{run.plan.name or card(run.plan.method).title} :gray[{run.id}]")
+    st.markdown(f"{title_of(run.plan)} :gray[{run.id}]")
     warn_of_dependents([run])
     st.markdown("Its curves, pictures and checkpoints are gone for good.")
     if st.button("Delete", type="primary", key="delete-use-now"):
@@ -89,9 +90,9 @@ def confirm_delete(run: Run) -> None:
         done(f"Run {run.id} is deleted.")
 
 
-def warn_of_dependents(runs: Sequence[Run]) -> None:
-    """Say which other runs and sweeps need these."""
-    for id, who in dependents(run.id for run in runs).items():
+def warn_of_dependents(runs: Sequence[Run], besides: str = "") -> None:
+    """Say which other runs and sweeps need these. besides: a sweep that goes with them."""
+    for id, who in dependents((run.id for run in runs), besides).items():
         st.warning(f"Run {id} is needed: {', '.join(map(str, who))}.", icon=":material/link:")
 
 
@@ -109,7 +110,7 @@ def upload() -> None:
         except (ValueError, OSError) as error:
             st.error(f"{error}.")
             return
-        done(f"Run {run.id} is here: {run.plan.name or card(run.plan.method).title}.")
+        done(f"Run {run.id} is here: {title_of(run.plan)}.")
 
 
 def done(says: str) -> None:

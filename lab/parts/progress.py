@@ -13,8 +13,12 @@ from engine.method import Bars, Curves, Exhibit, Table
 from lab import timeline, warm
 from lab.parts.exhibit import show
 from lab.parts.failure import failure
+from lab.parts.queue import DEVICES
 from lab.parts.timemachine import film_button, time_machine
+from lab.parts.titles import missing
+from lab.parts.visitor import refusal
 from lab.runs import Run, find
+from lab.runs.queue import queue
 from lab.runs.series import series_of
 from lab.runs.state import LIVE
 
@@ -55,8 +59,10 @@ def _progress(id: str, was_live: bool) -> None:
     rows = series_of(run.folder).read()
     status(run, rows)
     exhibits = warm.exhibits(run.plan.method)
-    if not rows:
-        st.caption(waiting(run.state))
+    if says := missing(run.plan.method):
+        st.caption(says)
+    elif not rows:
+        st.caption(waiting(run))
     elif not exhibits:
         st.caption("The method is being loaded to show its figures.")
     else:
@@ -82,8 +88,14 @@ def show_curves(exhibits: Iterable[Exhibit], numbers: Mapping[str, Any], key: st
             show([exhibit], numbers, f"{key}-curve-{i}")
 
 
-def waiting(state: str) -> str:
+def waiting(run: Run) -> str:
     """What a run without numbers is doing."""
+    state = run.state
+    place = next((one for one in queue() if one.folder == run.folder), None) if state == "queued" else None
+    if place and place.position is None:
+        return "It is held: it starts once it is released on the page of runs."
+    if place:
+        return f"Number {place.position} of those that wait for {DEVICES[place.line]}."
     return {
         "queued": "Waiting for its turn on the device.",
         "starting": "Loading torch and the data; the first numbers come in a few seconds.",
@@ -97,7 +109,8 @@ def status(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
     step, steps = told.get("step") or 0, told.get("steps") or 0
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(state, color=COLOURS[state])
-        st.markdown(f"step {step:,} of {steps:,}" if steps else "", width="content")
+        if steps:
+            st.markdown(f"step {step:,} of {steps:,}", width="content")
         if state == "running" and (seconds := pace(rows)):
             left = time_left(seconds * max(0, steps - rows[-1]["step"]))
             st.markdown(f"{spoken_pace(seconds)}, {left}", width="content")
@@ -106,6 +119,8 @@ def status(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
         buttons(run, state)
     if ending := run.ending:
         st.caption(f":orange[{ending}]")
+    elif state in ("paused", "cancelled") and run.cause:
+        st.caption(f"{run.cause[0].upper()}{run.cause[1:]}.")
     if steps and state != "done":
         st.progress(min(1.0, step / steps))
     if state in ("failed", "lost"):
@@ -134,7 +149,10 @@ def time_left(seconds: float) -> str:
 
 
 def buttons(run: Run, state: str) -> None:
-    """What may be done now."""
+    """What may be done now, and by whom."""
+    if no := refusal(run.plan):
+        st.markdown(f":gray[{no}]", width="content")
+        return
     verbs = {
         "Pause": ({"queued", "starting", "running"}, run.pause),
         "Cancel": (LIVE - {"cancelling"}, run.cancel),

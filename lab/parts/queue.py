@@ -8,8 +8,10 @@ from itertools import groupby
 
 import streamlit as st
 
-from engine.catalog import card
 from lab.parts.links import link
+from lab.parts.selection import box
+from lab.parts.titles import title_of
+from lab.parts.visitor import may_change_all, refusal
 from lab.runs import Run
 from lab.runs.queue import Waiting
 
@@ -41,9 +43,9 @@ def row(one: Waiting, several: bool) -> None:
     """A waiting run in a line. several: more than one visitor waits, so say whose it is."""
     run, wants = Run(one.folder), one.ticket.wants
     with st.container(horizontal=True, vertical_alignment="center", key=f"row-{run.id}"):
-        st.checkbox("choose", key=f"chosen-{run.id}", label_visibility="collapsed", width="content")
+        box(run)
         st.markdown(f"**{one.position}**" if one.position else "", width=104)
-        link("run", title_of(run), query={"id": run.id}, width=300)
+        link("run", title_of(run.plan), query={"id": run.id}, width=300)
         st.markdown(f":gray[{run.plan.method}]", width=260)
         if ending := run.ending:
             st.markdown(f":orange[{ending}]", width="content")
@@ -52,24 +54,17 @@ def row(one: Waiting, several: bool) -> None:
             if wants in WAITS:
                 st.badge(WAITS[wants], color="orange" if wants == "hold" else "blue")
             st.markdown(f":gray[{one.ticket.visitor}]" if several else "", width="content")
-        held = wants == "hold"
-        sign(run, "arrow_upward", "Up: one place earlier", lambda: run.move("up"), held or one.first)
-        sign(run, "arrow_downward", "Down: one place later", lambda: run.move("down"), held or one.last)
-        sign(run, "vertical_align_top", "Next: before all others", lambda: run.move("next"), held or one.first)
+        no = bool(refusal(run.plan))
+        stays = no or wants == "hold"
+        sign(run, "arrow_upward", "Up: one place earlier", lambda: run.move("up"), stays or one.first)
+        sign(run, "arrow_downward", "Down: one place later", lambda: run.move("down"), stays or one.last)
+        sign(run, "vertical_align_top", "Next: before all others", lambda: run.move("next"), stays or one.first)
         if wants == "turn":
-            sign(run, "front_hand", "Hold: keep it from starting", run.hold)
+            sign(run, "front_hand", "Hold: keep it from starting", run.hold, no)
         else:
-            sign(run, "undo", "Release: let it wait for its turn", run.release)
-        if sign(run, "play_arrow", "Run now"):
+            sign(run, "undo", "Release: let it wait for its turn", run.release, no)
+        if may_change_all() and sign(run, "play_arrow", "Run now: before all others, whoever's turn it is"):
             start_now(run)
-
-
-def title_of(run: Run) -> str:
-    """Its name, else its method's; the method may have left the catalogue."""
-    try:
-        return run.plan.name or card(run.plan.method).title
-    except ValueError:
-        return run.plan.method
 
 
 def sign(run: Run, icon: str, says: str, act: Callable[[], None] | None = None, disabled: bool = False) -> bool:
@@ -91,7 +86,7 @@ def attempt(act: Callable[[], None]) -> None:
 @st.dialog("Run now")
 def start_now(run: Run) -> None:
     """Ask how much hurry there is."""
-    st.markdown(f"**{title_of(run)}** goes before all others, whoever's turn it is.")
+    st.markdown(f"**{title_of(run.plan)}** goes before all others, whoever's turn it is.")
     with st.container(horizontal=True):
         free = st.button(
             "When the device is free", type="primary", key="now-free", on_click=partial(attempt, run.now)

@@ -14,7 +14,9 @@ from engine.params import KnobError
 from engine.provenance import read_provenance
 from lab import warm
 from lab.forms import plain
+from lab.parts.housekeeping import mb
 from lab.parts.play import wait_for
+from lab.parts.titles import missing
 from lab.runs import Run
 from lab.share.script import facts, notebook, script
 
@@ -22,8 +24,10 @@ from lab.share.script import facts, notebook, script
 def settings(run: Run) -> None:
     """The command line, the knobs and beside them the provenance; then script, notebook and the run as one file."""
     plan = run.plan
-    fits = warm.is_warm()
-    if fits:
+    fits = warm.is_warm() and not missing(plan.method)
+    if says := missing(plan.method):
+        st.caption(says)
+    elif fits:
         from engine.bench import Setup
 
         try:
@@ -60,6 +64,16 @@ def provenance(run: Run) -> None:
     st.caption(f"Its folder is {run.folder}")
 
 
+def files(run: Run) -> None:
+    """What lies in its folder."""
+    with st.expander("Files", key=f"files-{run.id}"):
+        there = sorted(path for path in run.folder.rglob("*") if path.is_file())
+        sizes = {str(path.relative_to(run.folder)): mb(path.stat().st_size) for path in there}
+        st.dataframe({"file": list(sizes), "size": list(sizes.values())}, hide_index=True, width="content",
+                     alt="the files of this run")  # fmt: skip
+        st.caption(f"In {run.folder}")
+
+
 def escaped(words: str) -> str:
     """Words that an imported run may have chosen, without the marks that Markdown would read."""
     return re.sub(r"([\\`*_{}\[\]<>()#$:~|!])", r"\\\1", words)
@@ -76,10 +90,11 @@ def take_along(run: Run, fits: bool) -> None:
         download("Script", partial(script, run), f"{run.id}.py", "text/x-python", run.id, fits)
         download("Notebook", partial(notebook, run), f"{run.id}.ipynb", "application/x-ipynb+json", run.id, fits)
         link = f"/api/runs/{run.id}/archive"
-        lives = run.live
-        help = "It lives: pause it, or wait until it ends." if lives else "With its checkpoints, pictures and log."
-        st.link_button("Run as one file", link, disabled=lives, help=help, icon=":material/folder_zip:")
-        st.link_button("Without checkpoints", f"{link}?checkpoints=0", disabled=lives, type="tertiary")
+        help = "With its checkpoints, pictures and log."
+        if run.live:
+            help += " A copy of what is there by now: the run goes on, and the copy can be resumed from its checkpoint."
+        st.link_button("Run as one file", link, help=help, icon=":material/folder_zip:")
+        st.link_button("Without checkpoints", f"{link}?checkpoints=0", type="tertiary")
 
 
 def download(label: str, made: Callable[[], str], name: str, kind: str, key: str, fits: bool) -> None:

@@ -7,11 +7,14 @@ from typing import Any
 
 import streamlit as st
 
-from engine.catalog import card
 from lab.commands.output import text
 from lab.parts.exhibit import is_dark
-from lab.parts.links import link
+from lab.parts.housekeeping import warn_of_dependents
+from lab.parts.links import PAGES, link
 from lab.parts.progress import COLOURS, Colour, ago
+from lab.parts.sweep_filters import filters
+from lab.parts.titles import title_of
+from lab.parts.visitor import refusal
 from lab.pictures import words
 from lab.plots import Plot, style
 from lab.runs.cells import ORDER, Cell, best, cells, courses
@@ -42,7 +45,7 @@ def _sweeps() -> None:
         done = sum(run is not None and run.state == "done" for run in sweep.runs)
         with st.container(horizontal=True, vertical_alignment="center", key=f"row-{sweep.id}"):
             st.badge(standing, color=STANDING[standing], width=104)
-            link("sweep", plan.name or card(plan.method).title, query={"id": sweep.id}, width=215)
+            link("sweep", title_of(plan), query={"id": sweep.id}, width=215)
             st.markdown(f":gray[{plan.method}]", width=225)
             st.markdown(" × ".join(f"{words(name)} ({len(plan.grid[name])})" for name in plan.grid), width=335)
             st.markdown(f"{done} of {len(plan.runs)} runs", width=110)
@@ -87,10 +90,12 @@ def maps(sweep: Sweep, found: list[Cell], figure: str, higher: bool) -> None:
         st.caption(f"{words(figure).capitalize()}; {better} is better, brighter is better, a ring marks the best."
                    f"{spread} A cell leads to its run.")  # fmt: skip
     if len(plan.grid) > 2 and any(cell.mean is not None for cell in found):
-        chart(parallel(found, plan.grid, figure, higher, is_dark()), f"parallel-{sweep.id}", figure)
-        st.caption(
-            "Each line is a cell, from knob to knob to its figure; the best is thick. Point at one to follow it."
-        )
+        kept = filters(sweep, found, figure)
+        chart(parallel(found, plan.grid, figure, higher, is_dark(), kept), f"parallel-{sweep.id}", figure)
+        told = "Each line is a cell, from knob to knob to its figure; the best is thick. Point at one to follow it."
+        if not all(kept):
+            told += f" {sum(kept)} of {len(kept)} cells pass the filters; the others are grey, and none is the best."
+        st.caption(told)
 
 
 def status(sweep: Sweep, standing: str) -> None:
@@ -104,11 +109,33 @@ def status(sweep: Sweep, standing: str) -> None:
             if counts[state]:
                 colour = COLOURS.get(state, "gray")
                 st.markdown(f":{colour}[{counts[state]} {state}]", width="content")
-        if standing in GOING:
+        if no := refusal(plan):
+            st.markdown(f":gray[{no}]", width="content")
+        elif standing in GOING:
             act("Stop the rest", sweep.stop, f"stop-{sweep.id}")
         elif standing == "stopped":
             act("Resume", sweep.resume_apart, f"resume-{sweep.id}")
-    st.progress(counts["done"] / len(plan.runs))
+        if not no and standing not in GOING and st.button("Delete", key=f"delete-{sweep.id}"):
+            confirm_delete(sweep)
+    if standing != "done":
+        st.progress(counts["done"] / len(plan.runs))
+
+
+@st.dialog("Delete this sweep?")
+def confirm_delete(sweep: Sweep) -> None:
+    """Ask before a sweep is thrown away with its runs, and say who needs them."""
+    there = [run for run in sweep.runs if run]
+    st.markdown(f"{title_of(sweep.plan)} :gray[{sweep.id}, {ago(sweep.plan.created)}]")
+    warn_of_dependents(there, besides=sweep.id)
+    count = "Its one run goes" if len(there) == 1 else f"All its {len(there)} runs go"
+    st.markdown(f"{count} with it: curves, pictures and checkpoints are gone for good.")
+    if st.button("Delete all", type="primary", key="delete-sweep-now"):
+        try:
+            sweep.delete()
+        except (ValueError, OSError) as error:
+            st.error(f"{error}.")
+            return
+        st.switch_page(PAGES / "sweeps.py")
 
 
 def act(label: str, verb: Any, key: str) -> None:
@@ -145,8 +172,10 @@ def best_of(found: list[Cell], figure: str, higher: bool, done: bool, first_seed
     places = digits([cell.mean for cell in found if cell.mean is not None])
     spread = f" ± {first.deviation:.{places}f} over {len(first.figures)} seeds" if len(first.figures) > 1 else ""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"Best{'' if done else ' so far'}: {place}, {words(figure)} **{first.mean:.{places}f}**{spread}",
-                    width="content")  # fmt: skip
+        equals = sum(cell.mean == first.mean for cell in found) - 1
+        more = f", and {equals} {'others' if equals > 1 else 'other'} with the same" if equals else ""
+        best_is = f"{words(figure)} **{first.mean:.{places}f}**{spread}{more}"
+        st.markdown(f"Best{'' if done else ' so far'}: {place}, {best_is}", width="content")
         for seed, run in enumerate(first.runs, first_seed):
             if run:
                 label = "Open its run" if len(first.runs) == 1 else f"Run of seed {seed}"

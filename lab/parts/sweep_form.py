@@ -15,14 +15,15 @@ from lab.parts.play import wait_for
 from lab.parts.train import sources
 from lab.parts.visitor import visitor
 from lab.pictures import words
+from lab.runs.figure import known_figures
 from lab.runs.grid import Grid, as_word, suggested, values_of
 from lab.runs.line import gpus
-from lab.runs.ready import READY, Ready, seconds, sweep_command
-from lab.runs.sweep import SEEDS, known_figures, lay_out, plan_sweep
+from lab.runs.ready import ready_sweeps, seconds, sweep_command
+from lab.runs.sweep import SEEDS, lay_out, plan_sweep
 
 if TYPE_CHECKING:
     from engine.bench import Setup
-    from engine.method import Method
+    from engine.method import Method, Sweep
     from engine.params import Params
 
 VARIED = 4
@@ -34,19 +35,17 @@ def new_sweep() -> None:
     id = st.selectbox(
         "Method", catalog.ids(), index=None, key="method", bind="query-params", width=420, placeholder="Choose a method"
     )
-    if id is None:
-        ready_made()
-        return
-    ready = chosen_ready(id)
-    if warm.is_warm():
-        start_form(id, ready)
-    else:
+    if not warm.is_warm():
         wait_for("")
+    elif id is None:
+        ready_made()
+    else:
+        start_form(id, chosen_ready(id))
 
 
 def ready_made() -> None:
     """The sweeps that are ready to start."""
-    for id, ready in ((id, ready) for id, several in READY.items() if id in catalog.ids() for ready in several):
+    for id, ready in ready_sweeps():
         with st.container(horizontal=True, vertical_alignment="center"):
             title = f"{catalog.card(id).title}: {ready.name}"
             st.button(title, on_click=choose, args=(id, ready.name), key=f"choose-{id}-{ready.name}", width=260)
@@ -59,7 +58,7 @@ def choose(id: str, name: str) -> None:
 
 
 @st.fragment
-def start_form(id: str, ready: Ready | None) -> None:
+def start_form(id: str, ready: Sweep | None) -> None:
     """Knobs and values on the left; what they come to, the command and Start on the right."""
     from engine.bench import Setup
 
@@ -89,9 +88,9 @@ def start_form(id: str, ready: Ready | None) -> None:
             conclude(id, found, params, setup, grid, preset, seeds, figure, name)
 
 
-def chosen_ready(id: str) -> Ready | None:
+def chosen_ready(id: str) -> Sweep | None:
     """The ready-made sweep that was asked for, in the address or here."""
-    several = {ready.name: ready for ready in READY.get(id, ())}
+    several = {ready.name: ready for ready in catalog.method(id).sweeps}
     if not several:
         return None
     name = st.segmented_control(
@@ -102,7 +101,7 @@ def chosen_ready(id: str) -> Ready | None:
     return several.get(name)
 
 
-def varied(method: Method, ready: Ready | None, key: str) -> dict[str, tuple[Any, ...]] | None:
+def varied(method: Method, ready: Sweep | None, key: str) -> dict[str, tuple[Any, ...]] | None:
     """The knobs that are varied and their values; None while something is wrong, said at the field."""
     knobs = {knob.name: knob for knob in method.params.knobs()}
     first = list(ready.grid) if ready else [name for name in ("lr",) if name in knobs]

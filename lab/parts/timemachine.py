@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from engine import files
 from engine.method import Curves, Exhibit
 from lab import timeline
 from lab.components.scrub import scrub
@@ -28,19 +29,20 @@ def time_machine(run: Run, exhibits: Sequence[Exhibit], numbers: Mapping[str, np
     stops, stored, address = timeline.stops(run), run.media(), f"/api/runs/{run.id}"
     kinds = list(enumerate(exhibits))
     shown = [(place, one) for place, one in kinds if isinstance(one, PICTURES)] if stored else []
-    dark = f"?dark={int(is_dark())}"
+    drawn, dark = [(step, files.stamp(path)) for step, path in stored] or [(0, "")], int(is_dark())
     frames = []
     for step in stops:
-        kept = [there for there, _ in stored if there <= step] or [there for there, _ in stored[:1]]
-        frames.append((f"step {step:,}", [f"{address}/figures/{place}/{kept[-1]}{dark}" for place, _ in shown]))
+        there, stamp = ([one for one in drawn if one[0] <= step] or drawn[:1])[-1]
+        query = f"?dark={dark}&stamp={stamp}"
+        frames.append((f"step {step:,}", [f"{address}/figures/{place}/{there}{query}" for place, _ in shown]))
     curves = [
         curve(one, numbers) | {"script": f"{address}/script/{place}"}
         for place, one in kinds
-        if isinstance(one, Curves) and numbers.keys() >= set(one.names)
+        if isinstance(one, Curves) and numbers.keys() & set(one.names)
     ]
-    stamp = timeline.stamp(run.folder)
     plane = {
-        "url": f"{address}/map?stamp={stamp}", "thumbnails": f"{address}/thumbnails",
+        "url": f"{address}/map?stamp={timeline.stamp(run.folder)}",
+        "thumbnails": f"{address}/thumbnails?stamp={files.stamp(run.folder / timeline.POINTS)}",
         "says": timeline.MAP.says, "script": f"{address}/script/map",
     }  # fmt: skip
     at = scrub(
@@ -56,9 +58,14 @@ def time_machine(run: Run, exhibits: Sequence[Exhibit], numbers: Mapping[str, np
 
 
 def curve(exhibit: Exhibit, numbers: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """An exhibit's lines as the browser draws them: thinned so that spikes stay, long ones with their running mean."""
+    """An exhibit's lines as the browser draws them: thinned so that spikes stay, long ones with their running mean.
+
+    What only an evaluation reports is left out until the first.
+    """
     lines = []
     for i, (name, said) in enumerate(shorter(exhibit.names).items()):
+        if name not in numbers:
+            continue
         points = thin(numbers[name][np.isfinite(numbers[name]).all(1)])
         line = {"name": said, "colour": COLOURS[i % len(COLOURS)], "at": points[:, 0].astype(int).tolist(),
                 "value": short(points[:, 1])}  # fmt: skip

@@ -61,8 +61,11 @@ class Dependent:
         return f"{self.kind} {self.id} {self.why}"
 
 
-def dependents(ids: Iterable[str]) -> dict[str, list[Dependent]]:
-    """For each of the runs `ids` that somebody outside of them needs, who. Files that are missing are no fault."""
+def dependents(ids: Iterable[str], besides: str = "") -> dict[str, list[Dependent]]:
+    """For each of the runs `ids` that somebody outside of them needs, who. Files that are missing are no fault.
+
+    besides: a sweep that does not count, for it goes with them.
+    """
     asked = set(ids)
     found: dict[str, list[Dependent]] = {}
     for id in sorted(set(_names(runs_folder())) - asked):
@@ -72,16 +75,16 @@ def dependents(ids: Iterable[str]) -> dict[str, list[Dependent]]:
         words = " ".join(_texts(plan.get("values")))
         for parent in sorted(parent for parent in asked if parent in words):
             found.setdefault(parent, []).append(Dependent("run", id, "reads its files"))
-    for name in sorted(_names(home() / "sweeps")):
+    for name in sorted(set(_names(home() / "sweeps")) - {besides}):
         members = _read(home() / "sweeps" / name / "sweep.json").get("runs")
         for parent in sorted(asked & set(_texts(members))):
             found.setdefault(parent, []).append(Dependent("sweep", name, "holds it"))
     return found
 
 
-def check_dependents(ids: Iterable[str]) -> None:
-    """ValueError when somebody outside needs one of the runs."""
-    needed = dependents(ids)
+def check_dependents(ids: Iterable[str], besides: str = "") -> None:
+    """ValueError when somebody outside needs one of the runs. besides: as in `dependents`."""
+    needed = dependents(ids, besides)
     if needed:
         says = "; ".join(f"run {id} is needed: {', '.join(map(str, who))}" for id, who in needed.items())
         raise ValueError(f"{says}. Delete it all the same with --needed")

@@ -1,14 +1,14 @@
-"""Sweeps that are ready to start, because a paper or a lecture asks for just them."""
+"""Before a sweep: those that are ready to start, how long one takes, and the command that starts it."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import suppress
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engine import receipts
+from engine import catalog, receipts
 from engine.flags import command
 from lab.runs.grid import Grid, as_words
 from lab.runs.line import gpus
@@ -17,31 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.bench import Setup
-    from engine.method import Method
+    from engine.method import Method, Sweep
     from engine.params import Params, Preset
 
 
-@dataclass(frozen=True)
-class Ready:
-    """A grid worth trying, and the question that it answers. values: knobs that differ from the demo in all cells."""
-
-    name: str
-    asks: str
-    grid: Grid
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-
-READY: Mapping[str, tuple[Ready, ...]] = {
-    "augmentation.randaugment": (
-        Ready(
-            "N × M by size",
-            "Does the best strength grow with the network and with the data, as the paper finds?",
-            {"n": (1, 2, 3), "m": (3, 9, 15), "width": (8, 24), "train_images": (500, 4000)},
-        ),
-        Ready("N × M", "Which strength suits the demo?", {"n": (0, 1, 2, 3), "m": (3, 9, 15, 21)}),
-    ),
-}
-"""By method."""
+def ready_sweeps() -> Iterator[tuple[str, Sweep]]:
+    """(id of the method, sweep) of those that methods declare. Imports them all."""
+    for id in catalog.ids():
+        with suppress(ImportError, AttributeError, SyntaxError):  # its own page tells what is wrong with it
+            yield from ((id, sweep) for sweep in catalog.method(id).sweeps)
 
 
 def seconds(id: str, method: Method, layout: Sequence[Params]) -> float | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from engine import files
 from engine.folder import Plan, State, Wish, granted, plan_run, read_state, wish, wishes
 from lab.home import check_space, checked_name, new_run_folder, runs_folder
 from lab.runs import queue
@@ -190,11 +191,7 @@ class Copy(NamedTuple):
 
 def stamp(folder: Path) -> str:
     """Changes whenever state.json does: it is always replaced by another file."""
-    try:
-        found = (folder / "state.json").stat()
-    except FileNotFoundError:
-        return ""
-    return f"{found.st_mtime_ns}-{found.st_ino}-{found.st_size}"
+    return files.stamp(folder / "state.json")
 
 
 def start(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -31,6 +32,7 @@ from engine.params import KnobError
 from lab.home import ID, check_space, checked_name, home, new_folder, new_run_folder, runs_folder
 from lab.runs.check import check, rooted
 from lab.runs.executors import environment
+from lab.runs.figure import is_higher_better, known_figures
 from lab.runs.grid import MOST, Grid, as_word, cells
 from lab.runs.run import LOCAL, Run, start
 from lab.runs.state import LIVE
@@ -38,7 +40,6 @@ from lab.runs.supervisor import last_line
 
 if TYPE_CHECKING:
     from engine.bench import Setup
-    from engine.method import Method
     from engine.params import Params
 
 Take = Literal["last", "best"]
@@ -177,6 +178,22 @@ class Sweep:
             if run:
                 _cancel(run)
 
+    def delete(self) -> None:
+        """Throw the sweep away with all its runs, itself last: what was interrupted can be done again.
+
+        ValueError, before anything is gone, while anything of it goes on.
+        """
+        if self.making or any(run and run.live for run in self.runs):
+            raise ValueError(f"sweep {self.id} goes on; stop it, and wait until its runs have ended")
+        with Lock(self.folder / "making.lock"):
+            for id, run in zip(self.plan.runs, self.runs, strict=True):
+                if run:
+                    run.delete()
+                else:
+                    with suppress(FileNotFoundError):
+                        (runs_folder() / id).rmdir()
+            shutil.rmtree(self.folder)
+
     def _stopped(self) -> bool:
         return "cancel" in wishes(self.folder)
 
@@ -190,22 +207,6 @@ def _cancel(run: Run) -> None:
 def _abandoned(run: Run) -> bool:
     """Whether it was planned, and its maker was killed before anybody cared for it."""
     return not run.told and holder(run.folder / "live.lock") is None
-
-
-def known_figures(method: Method) -> list[str]:
-    """The numbers of a method's reports that can be compared; the first is the claim's."""
-    from engine.method import Curves
-
-    claimed = [method.claim.figure, method.claim.baseline] if method.claim else []
-    shown = [name for exhibit in method.exhibits if isinstance(exhibit, Curves) for name in exhibit.names]
-    return list(dict.fromkeys([*claimed[:1], *shown, *claimed[1:]]))
-
-
-def is_higher_better(figure: str, method: Method) -> bool:
-    """What the claim says of its figure; of others, what their name says."""
-    if method.claim and figure == method.claim.figure:
-        return method.claim.higher
-    return not any(word in figure for word in ("loss", "error"))
 
 
 def lay_out(params: Params, grid: Grid, seeds: int = 1) -> list[Params]:

@@ -7,16 +7,19 @@ these kinds lies in the folder. Not taken: locks, wishes, the reserve, links, ha
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from io import RawIOBase
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from lab.runs import Run
+from engine.folder import State
+from lab.runs import LIVE, Run
 
 FORMAT = "visionarium-run-1"
 MANIFEST = "manifest.json"
@@ -37,34 +40,77 @@ def members(folder: Path, checkpoints: bool = True) -> list[str]:
 
 
 def stream(run: Run, checkpoints: bool = True) -> Iterator[bytes]:
-    """The bytes of the file, piece by piece: nothing is kept in memory or on the disk. `must_rest` first."""
-    pipe = _Pipe()
-    rows = []
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as bundle:
-        for name in members(run.folder, checkpoints):
+    """The bytes of the file, piece by piece: nothing is kept in memory or on the disk.
+
+    Of a run that lives, what is finished: rows up to now, and the checkpoints of this moment, even if the run deletes
+    them meanwhile. They are read before the rows, so that no rows before a checkpoint are missing. There it is paused.
+    """
+    pipe, rows, state = _Pipe(), [], run.state
+    with ExitStack() as held, zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as bundle:
+        names, opened = _hold(run.folder, checkpoints, held)
+        for name in names:
             digest, size = hashlib.sha256(), 0
-            with open(run.folder / name, "rb") as source, bundle.open(name, "w", force_zip64=True) as target:
-                while piece := source.read(CHUNK):
+            try:
+                source = opened.get(name) or held.enter_context(open(run.folder / name, "rb"))
+            except FileNotFoundError:
+                if run.folder.is_dir():
+                    continue  # a run that is resumed takes back the pictures of later steps
+                raise
+            if name == "state.json" and state in LIVE:
+                source = io.BytesIO(json.dumps(_as_paused(run, state, names)).encode())
+            with source, bundle.open(name, "w", force_zip64=True) as target:
+                left = _finished(source)
+                while piece := source.read(min(CHUNK, left - size)):
                     digest.update(piece)
                     size += len(piece)
                     target.write(piece)
                     yield pipe.take()
             rows.append({"path": name, "bytes": size, "sha256": digest.hexdigest()})
-        manifest = {"format": FORMAT, "id": run.id, "method": run.plan.method, "files": rows}
+        manifest = {"format": FORMAT, "id": run.id, "method": run.plan.method, "state": state, "files": rows}
         bundle.writestr(MANIFEST, json.dumps(manifest, indent=1))
         yield pipe.take()
     yield pipe.take()
 
 
-def must_rest(run: Run) -> None:
-    """ValueError when the run lives: its files would change while they are copied."""
-    if run.live:
-        raise ValueError(f"run {run.id} is {run.state}: pause it, or wait until it ends, to have it as one file")
+def _hold(folder: Path, checkpoints: bool, held: ExitStack) -> tuple[list[str], dict[str, IO[bytes]]]:
+    """The members, and the files of those that a living run deletes, kept open: so they can be read to their end."""
+    while True:
+        names = members(folder, checkpoints)
+        try:
+            return names, {
+                name: held.enter_context(open(folder / name, "rb")) for name in names if name.startswith("checkpoints/")
+            }
+        except FileNotFoundError:  # deleted between the two looks: look again
+            continue
+
+
+def _finished(file: IO[bytes]) -> int:
+    """How many bytes of a file count: of one that grows by lines, those up to the last whole line."""
+    size = file.seek(0, os.SEEK_END)
+    lines, at = Path(str(getattr(file, "name", ""))).suffix == ".jsonl", size
+    while lines and at:
+        start = max(0, at - CHUNK)
+        file.seek(start)
+        if found := file.read(at - start).rfind(b"\n") + 1:
+            size = start + found
+            break
+        at = start
+    file.seek(0)
+    return size
+
+
+def _as_paused(run: Run, state: State, names: Sequence[str]) -> dict[str, Any]:
+    """state.json as it is in the copy of a run that lives."""
+    steps = [int(Path(name).stem) for name in names if Path(name).match("checkpoints/[0-9]*.safetensors")]
+    ways = (
+        f"from its checkpoint of step {max(steps):,}" if steps else "from its beginning, for it had no checkpoint yet"
+    )
+    told = {key: value for key, value in run.told.items() if key != "pid"}
+    return told | {"state": "paused", "cause": f"copied while it was {state}; Resume goes on {ways}", "hint": None}
 
 
 def export(run: Run, path: Path, checkpoints: bool = True) -> int:
-    """Write the file; its size in bytes. ValueError when it is not the time; OSError: nothing is left under `path`."""
-    must_rest(run)
+    """Write the file; its size in bytes. OSError: nothing is left under `path`."""
     return write(path, stream(run, checkpoints))
 
 

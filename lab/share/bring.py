@@ -28,7 +28,6 @@ from lab.share.archive import CHUNK, FORMAT, MANIFEST, MEMBER
 MOST_FILES, MOST_BYTES, MOST_JSON = 20_000, 64 << 30, 64 << 20
 """Files in a run's file; bytes in all of them; bytes of one json file."""
 METHOD = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
-DEVICE = re.compile(r"[a-z]{1,16}(:\d{1,3})?")
 
 
 def bring(file: Path | IO[bytes], as_copy: bool = False) -> Run:
@@ -136,7 +135,10 @@ def _extract(bundle: zipfile.ZipFile, row: dict[str, Any], folder: Path) -> None
 
 def check(folder: Path) -> None:
     """Whether the pages and the command line can live with what is in a run's folder; ValueError when not."""
-    plan = Plan.read(folder)
+    try:
+        plan = Plan.read(folder)
+    except ValueError as error:
+        raise _Wrong(str(error).replace(f"{folder}/", "its ")) from None
     if not isinstance(plan.method, str) or not METHOD.fullmatch(plan.method):
         raise _Wrong(f"its method is {str(plan.method)[:80]!r}")
     card(plan.method)  # says that this method is not here
@@ -146,8 +148,6 @@ def check(folder: Path) -> None:
     _must(plan.created, lambda created: _number(created) and 0 <= created < 1e11, "time")
     for part in (plan.values, plan.setup):
         _must(part, lambda part: isinstance(part, dict), "knobs")
-    # Its waiting line is a folder of this name.
-    _must(str(plan.setup.get("device", "auto")), lambda name: bool(DEVICE.fullmatch(name)), "device")
     told = _json(folder / "state.json")
     for name in ("step", "steps", "peak_mb", "pid"):
         _must(told.get(name), lambda value: value is None or (type(value) is int and 0 <= value < 1 << 63), name)

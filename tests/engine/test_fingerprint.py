@@ -27,8 +27,8 @@ def print_of(tmp_path, monkeypatch):
     file = tmp_path / "toy.py"
     monkeypatch.setattr(receipts, "card", lambda id: SimpleNamespace(path=file))
 
-    def made(before="", rate=1, says="It falls.", claim="It learns.", arm="{}"):
-        file.write_text(before + SOURCE.format(rate=rate, says=says, claim=claim, arm=arm), encoding="utf-8")
+    def made(before="", rate=1, says="It falls.", claim="It learns.", arm="{}", source=SOURCE):
+        file.write_text(before + source.format(rate=rate, says=says, claim=claim, arm=arm), encoding="utf-8")
         return receipts.fingerprint("toy")
 
     return made
@@ -39,6 +39,13 @@ def test_words_do_not_count(print_of):
     assert print_of(says="It falls, and rises again.") == usual
     assert print_of(claim="It learns more.") == usual
     assert print_of(before="# A comment\n") == usual
+
+
+def test_sweeps_do_not_count_nor_that_they_are_imported(print_of):
+    usual = print_of(before="from engine.method import Method\n")
+    offers = SOURCE.replace("lenses=(),", 'lenses=(), sweeps=(Sweep("a", {{"n": (1,)}}, "b"),),')
+    assert print_of(before="from engine.method import Method, Sweep\n", source=offers) == usual
+    assert print_of(before="from engine.method import Claim, Method\n") != usual
 
 
 def test_code_and_what_is_compared_count(print_of):

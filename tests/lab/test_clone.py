@@ -160,7 +160,7 @@ def test_a_check_that_is_stopped_is_gone():
 
 
 def test_a_clone_begins_with_the_knobs_of_the_run_and_shows_what_was_changed(source, planned):
-    app = opened("method", id=ID, clone=source.id)
+    app = opened("method", id=ID, part="Train", clone=source.id)
     assert "Cloned from base" in words(app)
     assert "Nothing is changed yet" in words(app)
     assert app.number_input(key=f"clone-{source.id}.steps").value == source.plan.values["steps"]
@@ -181,7 +181,7 @@ def test_a_clone_begins_with_the_knobs_of_the_run_and_shows_what_was_changed(sou
 
 
 def test_a_clone_may_begin_with_changes_that_are_taken_back_one_by_one(source):
-    app = opened("method", id=ID, clone=source.id, with__lr="0.004", with__ways="4")
+    app = opened("method", id=ID, part="Train", clone=source.id, with__lr="0.004", with__ways="4")
     assert "**2 changes**" in words(app)
     assert "lr &nbsp; :gray[0.03 →] **0.004**" in words(app)
     undo = next(one for one in app.button if one.help == "Back to 0.03")
@@ -201,13 +201,13 @@ def test_a_clone_may_begin_with_changes_that_are_taken_back_one_by_one(source):
     ],
 )
 def test_a_clone_that_cannot_be_is_said_and_the_presets_stand(source, query, says):
-    app = opened("method", id=ID, **{"clone": source.id} | query)
+    app = opened("method", id=ID, part="Train", **{"clone": source.id} | query)
     assert says in app.error[0].value
     assert f"visionarium train {ID}" in [code.value for code in app.code]
 
 
 def test_a_run_of_another_method_is_not_cloned_here(source):
-    app = opened("method", id="representation.mae", clone=source.id)
+    app = opened("method", id="representation.mae", part="Train", clone=source.id)
     assert f"trains {ID}" in app.error[0].value
 
 
@@ -215,7 +215,7 @@ def test_a_run_with_knobs_that_are_no_more_is_refused_in_words(source):
     told = json.loads((source.folder / "run.json").read_text())
     told["values"]["gone"] = 1
     (source.folder / "run.json").write_text(json.dumps(told))
-    app = opened("method", id=ID, clone=source.id)
+    app = opened("method", id=ID, part="Train", clone=source.id)
     assert "this version of the method has other knobs: gone" in app.error[0].value
 
 

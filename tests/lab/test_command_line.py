@@ -50,7 +50,7 @@ COMMANDS = [
     ("runs", "release"), ("runs", "now"), ("runs", "limit"), ("runs", "disk"), ("runs", "thin"), ("runs", "import"),
     ("export",), ("look",), ("data",), ("data", "list"),
     ("data", "check"), ("receipts",), ("assets",), ("assets", "build"), ("assets", "check"), ("bench",),
-    ("sweep",), ("sweep", "list"), ("sweep", "show"), ("sweep", "stop"), ("sweep", "resume"),
+    ("sweep",), ("sweep", "list"), ("sweep", "show"), ("sweep", "stop"), ("sweep", "resume"), ("sweep", "delete"),
 ]  # fmt: skip
 
 
@@ -316,6 +316,13 @@ def test_a_sweep_is_started_listed_shown_and_stopped(call, home, monkeypatch):
     assert "0.25 ± 0 best" in shown
     assert call("sweep", "show", id, "--follow")[0] == 4
     assert call("sweep", "stop", id)[:2] == (0, f"{id} stopped; go on: visionarium sweep resume {id}\n")
+    (home / "sweeps" / "other").mkdir()
+    (home / "sweeps" / "other" / "sweep.json").write_text(json.dumps({"runs": [find_sweep(id).plan.runs[0]]}))
+    code, _, err = call("sweep", "delete", id, "--yes")
+    assert code == 2
+    assert "is needed: sweep other holds it. Delete it all the same with --needed" in err
+    assert call("sweep", "delete", "last", "--yes", "--needed")[1] == f"{id} deleted, and 8 runs with it\n"
+    assert call("runs", "list")[1].startswith("there is no run yet")
 
 
 @pytest.mark.parametrize(

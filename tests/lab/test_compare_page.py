@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from engine.bench import Setup
 from engine.catalog import method
 from engine.data.base import Facts
+from engine.files import stamp
 from engine.record import read_values
 from engine.run import run as carry_out
 from lab import api, cli, warm
@@ -190,7 +191,8 @@ def test_tiles_are_served_row_by_row_and_may_be_kept(three):
     step, path = find(three[0]).media()[-1]
     address = f"/api/runs/{three[0]}/cells/2/{step}"
     whole = server.get(address)
-    assert whole.headers["cache-control"] == "max-age=86400"
+    assert whole.headers["cache-control"] == "no-store"
+    assert "max-age" in server.get(f"{address}?stamp={stamp(path)}").headers["cache-control"]
     assert whole.headers["x-rows"] == "8"
     picture = np.asarray(Image.open(io.BytesIO(whole.content)).convert("L")).astype(int)
     assert picture.shape == (8 * 160, 2 * 160)

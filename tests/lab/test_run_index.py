@@ -1,5 +1,6 @@
 """The list is right whatever happens to its copy in SQLite, and spares reading what did not change."""
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -106,6 +107,14 @@ def test_what_is_no_run_is_left_out(five, home):
     (home / "runs" / "20260101-000000-0001" / "run.json").write_text("{")
     assert listed() == expected(five)
     with pytest.raises(ValueError, match=r"run\.json is damaged"):
+        find("20260101-000000-0001")
+    edited = json.loads((five[0].folder / "run.json").read_text())
+    edited["setup"]["device"] = "../../elsewhere"  # it would name the folder of a waiting line
+    (home / "runs" / "20260101-000000-0001" / "run.json").write_text(json.dumps(edited))
+    assert listed() == expected(five)
+    with pytest.raises(
+        ValueError, match=r"run\.json cannot be: its device is '../../elsewhere'; it must be one of auto"
+    ):
         find("20260101-000000-0001")
     with pytest.raises(ValueError, match=r"it has no run\.json"):
         find("20260101-000000-0000")

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from engine.bench import Setup
 from engine.catalog import method
+from engine.files import replace_file, stamp
 from engine.run import run as carry_out
 from engine.showcase import folder
 from lab import api, warm
@@ -156,6 +157,18 @@ def test_pictures_of_a_run_are_drawn_by_step(finished):
     assert ask(f"/api/runs/..%2f..%2fetc/figures/{place}/{step}")[0] == 404
 
 
+def test_a_picture_is_kept_only_under_the_stamp_of_its_file(finished):
+    step, path = finished.media()[-1]
+    place = next(i for i, exhibit in enumerate(method(ID).exhibits) if type(exhibit).__name__ == "Pictures")
+    address = f"/api/runs/{finished.id}/figures/{place}/{step}?stamp="
+    before = stamp(path)
+    assert "max-age" in ask(address + before)[1]["cache-control"]
+    replace_file(path, path.read_bytes())  # as a resumed run does
+    assert stamp(path) != before
+    assert ask(address + before)[1]["cache-control"] == "no-store"
+    assert "max-age" in ask(address + stamp(path))[1]["cache-control"]
+
+
 def test_exhibits_are_known_before_torch_where_a_demo_ships(monkeypatch):
     monkeypatch.setattr(warm, "is_warm", lambda: False)
     shipped = (folder(ID) / "training" / "exhibits.json").exists()
@@ -174,9 +187,5 @@ def test_a_run_is_sent_as_one_file_that_comes_back(finished, tmp_path, monkeypat
     assert not bring(io.BytesIO(body), as_copy=True).checkpoints()
 
 
-def test_what_is_no_run_at_rest_is_not_sent(finished, monkeypatch):
+def test_what_is_no_run_is_not_sent():
     assert ask("/api/runs/20200101-000000-abcd/archive")[0] == 404
-    monkeypatch.setattr("lab.runs.run.Run.state", "running")
-    status, _, body = ask(f"/api/runs/{finished.id}/archive")
-    assert status == 404
-    assert "pause it" in json.loads(body)["error"]

@@ -102,16 +102,59 @@ def test_a_run_from_a_folder_of_its_own_gets_an_id(paused, tmp_path):
     assert bring(tmp_path / "run.zip").plan.name == "mine"
 
 
-def test_a_living_run_and_a_name_that_is_taken_are_refused(paused, tmp_path, monkeypatch):
+def test_a_name_that_is_taken_is_refused(paused, tmp_path):
     (tmp_path / "run.zip").write_text("mine")
     with pytest.raises(FileExistsError, match="exists already; choose another name"):
         export(paused, tmp_path / "run.zip")
     assert (tmp_path / "run.zip").read_text() == "mine"
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         export(paused, tmp_path / "no" / "run.zip")
+
+
+def test_a_living_run_is_copied_whole_paused_and_goes_on_there_as_here(home, tmp_path, monkeypatch, elsewhere):
+    run = plan("toy.patience", catalog.method("toy.patience").params.make({"steps": 6}), Setup(device="cpu"), "live")
+    seen = []
+
+    def meddle(step, _):
+        """Copy after step 4, in the middle of a row, and lose the checkpoint of step 1 once the copying has begun."""
+        if step == 1:
+            wish(run.folder, "save")
+        if step == 4:
+            with open(run.folder / "metrics.jsonl", "a") as file:
+                file.write('{"step": 5, "ti')
+            with monkeypatch.context() as now:
+                now.setattr(type(run), "state", "running")  # who holds a lock cannot ask for it
+                copy = stream(run)
+                pieces = [next(copy)]
+                seen.extend(path for _, path in checkpoints(run.folder))
+                for path in seen:
+                    path.unlink()
+                (tmp_path / "run.zip").write_bytes(b"".join([*pieces, *copy]))
+            with open(run.folder / "metrics.jsonl", "a") as file:
+                file.write("\n")
+
+    assert carry_out(run.folder, meddle) == "done"
+    assert seen
+    there = json.loads(zipfile.ZipFile(tmp_path / "run.zip").read(MANIFEST))
+    assert there["state"] == "running"
+    elsewhere()
+    copy = bring(tmp_path / "run.zip")
+    assert copy.state == "paused"
+    saved = open_model(copy).step
+    assert copy.cause == f"copied while it was running; Resume goes on from its checkpoint of step {saved}"
+    assert (copy.folder / "metrics.jsonl").read_bytes().endswith(b"}\n")
+    assert [row["step"] for row in copy.series()][-1] >= saved
+    copy.resume()
+    assert ends(copy) == "done"
+    assert losses(copy) == losses(run)
+
+
+def test_a_living_run_without_a_checkpoint_says_that_it_begins_anew(paused, tmp_path, monkeypatch, elsewhere):
     monkeypatch.setattr(type(paused), "state", "running")
-    with pytest.raises(ValueError, match="is running: pause it"):
-        export(paused, tmp_path / "other.zip")
+    export(paused, tmp_path / "run.zip", checkpoints=False)
+    monkeypatch.undo()
+    monkeypatch.setenv("VISIONARIUM_HOME", str(tmp_path / "elsewhere"))
+    assert bring(tmp_path / "run.zip").cause.endswith("from its beginning, for it had no checkpoint yet")
 
 
 def opener(writing, kind):

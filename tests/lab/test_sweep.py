@@ -19,7 +19,8 @@ from lab.runs import run as run_module
 from lab.runs import sweep as sweep_module
 from lab.runs.cells import ORDER, Cell, best, cells
 from lab.runs.executors import Local
-from lab.runs.sweep import MOST, all_sweeps, find_sweep, is_higher_better, known_figures, lay_out, plan_sweep
+from lab.runs.figure import is_higher_better, known_figures
+from lab.runs.sweep import MOST, all_sweeps, find_sweep, lay_out, plan_sweep
 
 GRID = {"batch": (2, 4), "lr": (0.1, 0.2)}
 
@@ -205,6 +206,46 @@ def test_a_resume_goes_on_with_what_ended_early_and_leaves_alone_what_is_done(le
     assert sweep.runs[3] is None
     sweep.resume()
     assert submitted(sweep) == [1, 2, 1, 1]
+
+
+def test_a_sweep_is_deleted_with_its_runs_and_with_the_places_of_those_that_were_never_made(ledger, home):
+    sweep, other = planned(), planned({"lr": (0.1, 0.2)})
+    sweep.make(told=lambda run: sweep.stop() if len([one for one in sweep.runs if one]) == 2 else None)
+    other.make()
+    assert all((home / "runs" / id).is_dir() for id in sweep.plan.runs)
+    sweep.delete()
+    assert [one.id for one in all_sweeps()] == [other.id]
+    assert sorted(path.name for path in (home / "runs").iterdir()) == sorted(other.plan.runs)
+
+
+def test_a_sweep_that_goes_on_is_not_deleted_and_loses_nothing(ledger, monkeypatch):
+    sweep = planned()
+    sweep.make()
+    with monkeypatch.context() as now:
+        now.setattr(run_module.Run, "state", "running")
+        with pytest.raises(ValueError, match="goes on; stop it"):
+            sweep.delete()
+    assert all(sweep.runs)
+
+
+def test_a_deletion_that_was_interrupted_is_done_again(ledger, monkeypatch):
+    sweep = planned()
+    sweep.make()
+    real, gone = run_module.Run.delete, []
+
+    def delete(run):
+        if gone:
+            raise OSError("the disk is away")
+        gone.append(run.id)
+        real(run)
+
+    monkeypatch.setattr(run_module.Run, "delete", delete)
+    with pytest.raises(OSError, match="away"):
+        sweep.delete()
+    assert [bool(run) for run in sweep.runs] == [False, True, True, True]
+    monkeypatch.setattr(run_module.Run, "delete", real)
+    sweep.delete()
+    assert not list(all_sweeps())
 
 
 def test_only_one_process_makes_the_runs(ledger):

@@ -8,8 +8,11 @@ from typing import Literal
 
 import pytest
 
+from engine import catalog
+from engine.catalog import method
 from engine.params import Params, knob
 from lab.runs.grid import MOST, as_word, as_words, cells, parse_grid, suggested, values_of
+from lab.runs.sweep import lay_out
 
 
 class Knobs(Params):
@@ -127,6 +130,15 @@ def test_suggestions_are_allowed_different_and_hold_the_default(name):
     if isinstance(knob.paper, (int, float)):
         assert knob.paper in values
     assert values_of(",".join(map(as_word, values)), knob) == values
+
+
+@pytest.mark.parametrize("id", catalog.ids())
+def test_ready_made_sweeps_can_be_started(id):
+    found = method(id)
+    for sweep in found.sweeps:
+        assert 1 <= len(sweep.grid) <= 4
+        assert lay_out(found.params.make(sweep.values), sweep.grid)
+        assert sweep.asks.endswith("?")
 
 
 def test_even_factors_are_even():

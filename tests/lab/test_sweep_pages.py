@@ -13,11 +13,12 @@ from engine.bench import Setup
 from engine.catalog import method
 from engine.folder import write_state
 from lab import warm
+from lab.parts.sweep_filters import passes
 from lab.pictures import HEAT
 from lab.runs.cells import cells
 from lab.runs.run import plan as plan_run
 from lab.runs.sweep import Sweep, all_sweeps, plan_sweep
-from lab.sweep_plots import digits, goodness, heat_map, light, line, parallel, shade
+from lab.sweep_plots import GREY, digits, goodness, heat_map, light, line, parallel, shade
 
 ID = "fewshot.prototypical"
 
@@ -137,6 +138,19 @@ def test_a_stopped_sweep_is_resumed_and_a_live_one_stopped(sweep, apart, monkeyp
     assert (found.folder / "control" / "cancel").exists()
 
 
+def test_before_a_sweep_is_deleted_one_is_asked_and_told_what_hangs_on_it(sweep):
+    found = sweep({"lr": (0.001, 0.01)})
+    kind = method(ID).params
+    plan_run(ID, kind.make({}, "tiny"), Setup(), "child", cloned_from=found.plan.runs[0])
+    app = opened("sweep", id=found.id)
+    app.button(key=f"delete-{found.id}").click().run()
+    assert f"Run {found.plan.runs[0]} is needed" in app.warning[0].value
+    assert found.id not in app.warning[0].value
+    assert "All its 2 runs go with it" in text(app)
+    assert "Delete all" in labels(app)
+    assert all(found.runs)
+
+
 def test_a_sweep_that_does_not_exist_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("VISIONARIUM_HOME", str(tmp_path / "home"))
     assert "is no sweep's id" in opened("sweep", id="../../etc").error[0].value
@@ -178,6 +192,28 @@ def test_parallel_lines_pass_each_axis_where_its_value_is(sweep):
         assert spots["ways"] == [2, 3].index(cell.place["ways"])
         assert spots["accuracy"] == pytest.approx(i / 7)
     assert {row["cell"] for row in whole if row["best"]} == {7}
+
+
+def test_cells_that_do_not_pass_are_grey_behind_the_others_and_never_the_best(sweep):
+    found = cells(sweep({"lr": (0.001, 0.01), "ways": (2, 3), "shots": (1, 5)}, done=8))
+    grid = {"lr": (0.001, 0.01), "ways": (2, 3), "shots": (1, 5)}
+    kept = [passes(cell, {"lr": (0.001,), "ways": (2, 3)}, (0.5, 0.72)) for cell in found]
+    assert kept == [True, True, True, False, False, False, False, False]
+    rows = parallel(found, grid, "accuracy", True, kept=kept).rows
+    lines = [i for i, kind in enumerate(rows["kind"]) if kind == "line"]
+    assert {rows["cell"][i] for i in lines if rows["colour"][i] == GREY} == {3, 4, 5, 6, 7}
+    assert {rows["cell"][i] for i in lines if rows["best"][i]} == {2}
+    assert [rows["cell"][i] for i in lines][-1] in (0, 1, 2)
+
+
+def test_a_sweep_of_three_knobs_is_filtered_on_its_page(sweep):
+    found = sweep({"lr": (0.001, 0.01), "ways": (2, 3, 4), "shots": (1, 5)}, done=12)
+    app = opened("sweep", id=found.id)
+    assert "pass the filters" not in text(app)
+    app.select_slider(key=f"only-{found.id}-ways").set_range(2, 3).run()
+    assert "8 of 12 cells pass the filters" in text(app)
+    app.slider(key=f"only-{found.id}-figure-accuracy").set_range(0.5, 0.75).run()
+    assert "3 of 12 cells pass the filters" in text(app)
 
 
 def test_colours_go_from_dark_to_bright_and_their_words_can_be_read():

@@ -131,6 +131,8 @@ def test_a_curve_keeps_its_spikes_and_its_ends():
     assert max(line["value"]) == 77
     assert line["at"] == sorted(line["at"])
     assert len(line["mean"]) == len(line["value"])
+    whole = curve(Curves(("loss", "test_loss"), ""), {"loss": np.stack([steps, values], 1)})["lines"]
+    assert [one["name"] for one in whole] == ["loss"], "what no evaluation has reported yet is left out"
     short = curve(Curves(("loss",), ""), {"loss": np.array([[1, 2.0], [2, np.nan], [3, 1.123456789]])})["lines"][0]
     assert short == {"name": "loss", "colour": short["colour"], "at": [1, 3], "value": [2.0, 1.1235]}
 

@@ -43,7 +43,7 @@ from engine.data.base import Batch, Dataset, Facts
 from engine.data.subset import balanced, labels_in, labels_of, part, spread
 from engine.lenses.augmented import DRAWS, SHEET, STILL, TABLE
 from engine.losses.soft import soft_cross_entropy
-from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, Table, knob
+from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, Sweep, Table, knob
 from engine.metrics.answers import accuracy_of
 from engine.metrics.pixels import neighbour_accuracy
 from engine.nets.classifier import Classifier, backbone
@@ -173,5 +173,12 @@ METHOD = Method(
         figure="test_accuracy",
         arms={"RandAugment": {}, "no augmentation": {"n": 0}},
         baseline="neighbours",
+    ),
+    sweeps=(
+        Sweep(
+            "N × M by size", {"n": (1, 2, 3), "m": (3, 9, 15), "width": (8, 24), "train_images": (500, 4000)},
+            "Does the best strength grow with the network and with the data, as the paper finds?",
+        ),
+        Sweep("N × M", {"n": (0, 1, 2, 3), "m": (3, 9, 15, 21)}, "Which strength suits the demo?"),
     ),
 )  # fmt: skip
