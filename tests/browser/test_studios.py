@@ -8,7 +8,7 @@ pytestmark = pytest.mark.browser
 
 
 def alive(page):
-    page.locator(".live .says").filter(has_text="live ·").wait_for()
+    page.locator(".live:not(.busy) .says").filter(has_text="live ·").wait_for()
 
 
 def answers(page, act):
@@ -31,7 +31,7 @@ def answers(page, act):
 
 def test_the_tiles_follow_the_slider_and_keep_their_operations(visit, shots):
     page = visit("/augment")
-    page.locator(".gallery .bar").nth(31).wait_for()
+    alive(page)
     words = page.locator(".gallery p").all_inner_texts()
     assert len(words) == 32
     assert words[0].startswith("Egyptian cat")
