@@ -109,7 +109,7 @@ class Lens(Generic[P]):
 
     look(model, params, images, bench) returns a report, or yields ever fuller reports while it works.
     images: (N, C, size, size) in [0, 1], fitted to the model's facts; one when takes is "image", None when it is
-    "nothing". drafts: the first report is quick enough to follow a hand, the last one comes when the hand rests.
+    "nothing". long: it takes seconds, so that it is asked for with a button instead of following the hand.
     """
 
     name: str
@@ -118,7 +118,7 @@ class Lens(Generic[P]):
     exhibits: tuple[Exhibit, ...]
     says: str
     takes: Literal["images", "image", "nothing"] = "images"
-    drafts: bool = False
+    long: bool = False
 
     def given(self, images: Tensor, pick: int = 0) -> Tensor | None:
         """What it is to look at, of the pictures at hand: all of them, the one that was picked, or none."""

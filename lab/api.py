@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Generator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -51,39 +54,56 @@ def brought(name: str) -> Tensor:
 
 
 async def lens(request: Request) -> Response:
-    """POST {"target", "lens", "images", "pick", "knobs", "seed", "dark"}: the answer's exhibits, and its milliseconds.
+    """POST {"target", "lens", "images", "pick", "knobs", "seed", "dark"}: the answer, a line of JSON for each report.
 
-    pick: which of the pictures, for a lens that takes one. With "draft": the first report will do, where the lens gives
-    drafts. With "script", a number: the script that draws this exhibit of the answer.
+    pick: which of the pictures, for a lens that takes one. A line has the "exhibits" and the "milliseconds" so far, or
+    an "error" that came late. Hanging up ends the work. With "script", a number: the script that draws this exhibit of
+    the whole answer.
     """
     if request.headers.get("content-type") != "application/json":
         return JSONResponse({"error": "send JSON"}, 415)
     asked = await request.json()
+    lines = answers(asked)
     try:
-        return await run_in_threadpool(answer, asked)
+        first = await run_in_threadpool(next, lines)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         return JSONResponse({"error": str(error)}, 422)
+    if "script" in asked:
+        return PlainTextResponse(first)
+    return StreamingResponse(following(first, lines), media_type="application/x-ndjson")
 
 
-def answer(asked: dict[str, Any]) -> Response:
-    """Ask the lens and draw what it answers."""
+async def following(first: str, lines: Generator[str]) -> AsyncIterator[str]:
+    """All lines, each made in a thread when it is its turn; whoever stops listening closes them."""
+    try:
+        yield first
+        while (line := await run_in_threadpool(next, lines, None)) is not None:
+            yield line
+    except ValueError as error:
+        yield json.dumps({"error": str(error)}) + "\n"
+    finally:
+        with anyio.CancelScope(shield=True):
+            await run_in_threadpool(lines.close)
+
+
+def answers(asked: dict[str, Any]) -> Generator[str]:
+    """Ask the lens and draw what it answers, a line for each report; or the script alone."""
     started = time.perf_counter()
     if not warm.is_warm():
         raise ValueError("torch is still being loaded; try again in a moment")
     looker = warm.looker(asked["target"], warm.stamp(asked["target"]))
     lens = looker.lens(asked["lens"])
     images = None if lens.takes == "nothing" else lens.given(brought(asked["images"]), int(asked.get("pick", 0)))
-    draft = lens.drafts and asked.get("draft", False)
+    exhibit = lens.exhibits[asked["script"]] if "script" in asked else None
     report: dict[str, Any] = {}
     with closing(looker.answers(lens, lens.params.make(asked["knobs"]), images, int(asked["seed"]))) as reports:
-        for report in reports:  # noqa: B007 - the last is the whole answer
-            if draft:
-                break
-    if "script" in asked:
-        return PlainTextResponse(script(lens.exhibits[asked["script"]], report))
-    exhibits = portable(lens.exhibits, report, bool(asked["dark"]))
-    took = round(1000 * (time.perf_counter() - started))
-    return JSONResponse({"exhibits": exhibits, "milliseconds": took, "draft": draft})
+        for report in reports:
+            if exhibit is None:
+                exhibits = portable(lens.exhibits, report, bool(asked["dark"]))
+                took = round(1000 * (time.perf_counter() - started))
+                yield json.dumps({"exhibits": exhibits, "milliseconds": took}) + "\n"
+    if exhibit is not None:
+        yield script(exhibit, report)
 
 
 def figure(request: Request) -> Response:

@@ -55,7 +55,7 @@ DRAWS = Lens(
                  under=("still", "applied")),
     ),
     "What a network in training sees of one picture: drag N and M, the draws stay the same.",
-    takes="image", drafts=True,
+    takes="image",
 )  # fmt: skip
 
 

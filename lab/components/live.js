@@ -3,13 +3,14 @@ const STATES = new WeakMap()
 
 export default function (component) {
   const { data, parentElement, setStateValue } = component
-  const state = STATES.get(parentElement) ?? { shown: null, busy: false, wished: null, built: null, values: {}, pick: 0 }
+  const state = STATES.get(parentElement) ?? { shown: null, busy: null, seen: false, wished: null, built: null, values: {}, pick: 0 }
   STATES.set(parentElement, state)
   const root = parentElement.querySelector(".live")
   const says = root.querySelector(".says")
   const stage = root.querySelector(".stage")
-  const post = (wish) =>
-    fetch("/api/lens", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(wish) })
+  const go = root.querySelector(".go")
+  const post = (wish, signal) =>
+    fetch("/api/lens", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(wish), signal })
   const show = (exhibits) => stage.replaceChildren(...exhibits.map((one, place) => exhibit(one, () => script(place))))
 
   const script = async (place) => {
@@ -22,39 +23,64 @@ export default function (component) {
     URL.revokeObjectURL(link.href)
   }
 
-  // A draft comes first where the lens gives one; the whole answer follows when nothing else has been wished meanwhile.
-  const ask = async (draft = data.drafts) => {
+  // One answer is under way at most. It comes in lines, ever fuller; once its first is seen, it gives way to a newer wish.
+  const ask = async () => {
     const wish = JSON.stringify({ ...data.ask, pick: state.pick, knobs: state.values })
     state.wished = wish
-    if (state.busy || wish === state.shown) return
-    state.busy = true
-    root.classList.add("busy")
-    try {
-      const answer = await post({ ...JSON.parse(wish), draft })
-      const told = await answer.json().catch(() => ({ error: `the server answered ${answer.status}` }))
-      root.classList.toggle("wrong", !answer.ok)
-      if (answer.ok) show(told.exhibits)
-      says.textContent = answer.ok ? `live · ${told.milliseconds} ms` : told.error
-    } catch {
-      says.textContent = "the lab does not answer; is it still running?"
-      root.classList.add("wrong")
+    if (state.busy) {
+      if (state.seen) state.busy.abort()
+      return
     }
-    if (!draft) state.shown = wish
-    state.busy = false
-    root.classList.remove("busy")
+    if (wish === state.shown) return
+    const hangUp = (state.busy = new AbortController())
+    state.seen = false
+    busy(true)
+    try {
+      const answer = await post(JSON.parse(wish), hangUp.signal)
+      for await (const told of lines(answer)) {
+        if (told.exhibits) show(told.exhibits)
+        says.textContent = told.error ?? `live · ${told.milliseconds} ms`
+        root.classList.toggle("wrong", "error" in told)
+        state.seen = true
+        if (state.wished !== wish) hangUp.abort()
+      }
+    } catch (error) {
+      if (error.name !== "AbortError") {
+        says.textContent = "the lab does not answer; is it still running?"
+        root.classList.add("wrong")
+      }
+    }
+    state.shown = wish
+    state.busy = null
+    busy(false)
     if (state.wished !== wish) ask()
-    else if (draft) ask(false)
   }
+  const busy = (is) => {
+    root.classList.toggle("busy", is)
+    go.textContent = is ? "Stop" : "Look"
+  }
+  go.hidden = !data.long
+  go.onclick = () => {
+    if (state.busy) {
+      state.wished = state.shown = JSON.stringify({ ...data.ask, pick: state.pick, knobs: state.values })
+      state.busy.abort()
+      says.textContent = `stopped · ${says.textContent.replace(/.*· /, "")}`
+    } else {
+      state.shown = null
+      ask()
+    }
+  }
+  const follow = () => { if (!data.long) ask() }  // what takes long waits for its button
 
   const change = (name, value, released) => {
     state.values[name] = value
-    ask()
+    follow()
     if (released) setStateValue("values", { ...state.values })
   }
   const pick = (at) => {
     state.pick = at
     root.querySelectorAll(".easel").forEach((box) => box.renew())
-    ask()
+    follow()
     setStateValue("pick", at)
   }
 
@@ -72,7 +98,28 @@ export default function (component) {
     show(data.stored)
     says.textContent = data.stored.length ? "stored" : ""
   }
-  ask()
+  follow()
+}
+
+async function* lines(answer) {  // the JSON of each line as it comes
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader()
+  let rest = ""
+  while (true) {
+    const { value, done } = await reader.read()
+    if (value) rest += value
+    const whole = rest.split("\n")
+    rest = done ? "" : whole.pop()
+    for (const line of whole) if (line) yield parsed(line, answer.status)
+    if (done) return
+  }
+}
+
+function parsed(line, status) {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return { error: `the server answered ${status}` }
+  }
 }
 
 function picker(sheet, pick) {

@@ -14,7 +14,8 @@ from lab.forms import SLIDES, fine_step, ladder, plain, sentence
 HERE = Path(__file__).parent
 HTML = """<div class="live">
 <div>
-<div class="pick" role="listbox" aria-label="which picture"></div><div class="knobs"></div><p class="says"></p>
+<div class="pick" role="listbox" aria-label="which picture"></div><div class="knobs"></div>
+<button type="button" class="go" hidden>Look</button><p class="says" role="status"></p>
 </div>
 <div class="stage"></div>
 </div>"""
@@ -28,19 +29,19 @@ _live = st.components.v2.component(
 
 
 def live(
-    ask: Mapping[str, Any], start: Params, *, drafts: bool = False, pick: Mapping[str, Any] | None = None,
+    ask: Mapping[str, Any], start: Params, *, long: bool = False, pick: Mapping[str, Any] | None = None,
     stored: Sequence[Mapping[str, Any]] = (), key: str,
 ) -> tuple[dict[str, Any], int]:  # fmt: skip
     """Show a lens; its knobs' values as they were last let go, and the picture that was picked.
 
-    ask: the body of POST /api/lens without its knobs. start: the values at first. drafts: see `Lens`. pick: pictures
+    ask: the body of POST /api/lens without its knobs. start: the values at first. long: see `Lens`. pick: pictures
     to pick one from (see `lab.figures.tiles`) and "at", the one at first. stored: exhibits to show until the first
     answer (see `lab.figures.portable`).
     """
     knobs = type(start).knobs()
     values = start.model_dump(mode="json")
     data = {"ask": dict(ask), "knobs": [described(knob, values[knob.name]) for knob in knobs], "values": values,
-            "stored": list(stored), "drafts": drafts, "pick": dict(pick) if pick else None}  # fmt: skip
+            "stored": list(stored), "long": long, "pick": dict(pick) if pick else None}  # fmt: skip
     at = int(pick["at"]) if pick else 0
     result = _live(
         key=key, data=data, default={"values": values, "pick": at}, on_values_change=lambda: None,

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from inspect import isgeneratorfunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,23 +168,18 @@ def look(looker: Looker, name: str, answer: Stored | None, target: str) -> None:
 def ask_it(looker: Looker, lens: Lens, brought: str, answer: Stored | None, target: str) -> None:
     """Knobs and answer: following the hand, unless the answer takes long or is pointed at."""
     key = f"{slug(lens.name)}-{target}"
-    if not takes_long(lens) and not any(isinstance(exhibit, POINTED) for exhibit in lens.exhibits):
+    if not any(isinstance(exhibit, POINTED) for exhibit in lens.exhibits):
         ask = {"target": target, "lens": slug(lens.name), "images": brought, "seed": 0, "dark": is_dark()}
         shown = [] if answer is None else stored_figures(answer.path, answer.exhibits, is_dark())
         start = st.session_state.setdefault(f"start-{key}", from_address(lens))
         strip = picker(lens, brought) if lens.takes == "image" else None
-        values, at = live(ask, start, drafts=lens.drafts, pick=strip, stored=shown, key=f"live-{key}-{brought}")
+        values, at = live(ask, start, long=lens.long, pick=strip, stored=shown, key=f"live-{key}-{brought}")
         to_address(lens, values)
         keep_in_address("picture", [str(at)], usual=at == 0)
     else:
         values = panel(looker, lens, brought, answer, key)
     with st.expander("As a command"):
         st.code(command(target, lens, values), language="bash", wrap_lines=True)
-
-
-def takes_long(lens: Lens) -> bool:
-    """Whether a lens is asked for and grows as it comes, rather than follow the hand."""
-    return isgeneratorfunction(lens.look) and not lens.drafts
 
 
 def picker(lens: Lens, brought: str) -> dict[str, Any]:
@@ -236,11 +230,10 @@ def command(target: str, lens: Lens, values: Mapping[str, Any]) -> str:
 def panel(looker: Looker, lens: Lens, brought: str, answer: Stored | None, key: str) -> dict[str, Any]:
     """Knobs beside an answer that is drawn on the page; one that takes long is asked for, and grows as it comes."""
     left, right = st.columns([1, 3], gap="large")
-    long = takes_long(lens)
     with left:
         params = form(lens.params, lens.params.make({}), slug(lens.name), columns=1, bind=True)
-        asked = not long or st.button("Look", type="primary", key=f"ask-{key}", disabled=params is None)
-        if long:
+        asked = not lens.long or st.button("Look", type="primary", key=f"ask-{key}", disabled=params is None)
+        if lens.long:
             st.caption("It takes a while, and grows as it comes. Changing a knob stops it.")
     with right:
         place = st.empty()

@@ -12,21 +12,17 @@ def alive(page):
 
 
 def answers(page, act):
-    """The (question, answer) pairs of the lens that `act` brings about, until nothing more is asked."""
+    """The last question to the lens that `act` brings about, and the last line of its answer."""
     seen = []
-
-    def keep(response):
-        if response.url.endswith("/api/lens") and response.ok:
-            seen.append((json.loads(response.request.post_data), response.json()))
-
-    page.on("response", keep)
+    keep = lambda request: seen.append(request) if request.url.endswith("/api/lens") else None  # noqa: E731
+    page.on("requestfinished", keep)
     act()
     page.wait_for_timeout(200)
     page.locator(".live:not(.busy)").wait_for()
-    while not seen or seen[-1][1]["draft"]:
+    while not seen:
         page.wait_for_timeout(50)
-    page.remove_listener("response", keep)
-    return seen
+    page.remove_listener("requestfinished", keep)
+    return json.loads(seen[-1].post_data), json.loads(seen[-1].response().text().splitlines()[-1])
 
 
 def test_the_tiles_follow_the_slider_and_keep_their_operations(visit, shots):
@@ -40,8 +36,7 @@ def test_the_tiles_follow_the_slider_and_keep_their_operations(visit, shots):
     def drag():
         slider.evaluate("s => { s.value = 25; s.oninput(); s.onchange() }")
 
-    told = answers(page, drag)
-    assert told[-1][0]["knobs"]["m"] == 25
+    assert answers(page, drag)[0]["knobs"]["m"] == 25
     assert page.locator(".gallery .bar").count() == 32
     changed = page.locator(".gallery p").all_inner_texts()
     assert [one.split(" ")[0] for one in changed[1:]] == [one.split(" ")[0] for one in words[1:]]
@@ -67,16 +62,16 @@ def test_what_is_painted_is_hidden_and_a_reload_keeps_it(visit, shots):
             page.mouse.move(box["x"] + share * box["width"], box["y"] + share * box["height"])
         page.mouse.up()
 
-    told = answers(page, paint)
-    painted = told[-1][0]["knobs"]["painted"]
+    question, told = answers(page, paint)
+    painted = question["knobs"]["painted"]
     assert len(painted) == 256
-    (row,) = [one["figures"][0]["columns"] for one in told[-1][1]["exhibits"] if "columns" in one["figures"][0]]
+    (row,) = [one["figures"][0]["columns"] for one in told["exhibits"] if "columns" in one["figures"][0]]
     assert 0.05 < row["hidden"][0] < 0.4
     page.screenshot(path=shots / "painted.png")
     page.wait_for_function(f"location.search.includes('{painted}')")
     page.reload()
     alive(page)
     again = answers(page, lambda: page.locator(".pick button").nth(2).click())
-    assert again[-1][0]["knobs"]["painted"] == painted
+    assert again[0]["knobs"]["painted"] == painted
     cleared = answers(page, lambda: page.get_by_role("button", name="Clear").click())
-    assert cleared[-1][0]["knobs"]["painted"] == ""
+    assert cleared[0]["knobs"]["painted"] == ""

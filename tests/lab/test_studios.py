@@ -104,14 +104,34 @@ def test_pictures_with_words_and_bars_go_to_the_browser_as_one_file():
     assert drawn.width > 3 * 200
 
 
-def test_a_draft_is_the_first_report_and_the_rest_follows(monkeypatch):
+@pytest.fixture
+def asked(monkeypatch):
+    """A question to the draws' lens through a shipped network, and that network's looker."""
     looker = Looker(open_model("imagenet:squeezenet"))
     monkeypatch.setattr(warm, "looker", lambda target, stamp: looker)
-    lens = CLASSIFIER[0]
-    ask = {"target": "imagenet:squeezenet", "lens": lens.name, "images": api.bring("two", looker.shipped(2)), "pick": 1,
-           "knobs": {}, "seed": 0, "dark": False}  # fmt: skip
-    draft, whole = (json.loads(api.answer(ask | {"draft": draft}).body) for draft in (True, False))
-    bars = [told["exhibits"][0]["figures"][0]["bars"] for told in (draft, whole)]
-    assert (draft["draft"], whole["draft"]) == (True, False)
+    question = {"target": "imagenet:squeezenet", "lens": CLASSIFIER[0].name, "pick": 1, "knobs": {}, "seed": 0,
+                "images": api.bring("two", looker.shipped(2)), "dark": False}  # fmt: skip
+    return question, looker
+
+
+def test_an_answer_comes_in_lines_ever_fuller(asked):
+    first, whole = map(json.loads, api.answers(asked[0]))
+    bars = [told["exhibits"][0]["figures"][0]["bars"] for told in (first, whole)]
     assert bars[0] == [{}] * 32
     assert all(0 <= bar["still"] <= 1 for bar in bars[1])
+    assert first["milliseconds"] <= whole["milliseconds"]
+
+
+def test_who_hangs_up_frees_the_model(asked):
+    question, looker = asked
+    lines = api.answers(question)
+    next(lines)
+    assert looker.lock.locked()
+    lines.close()
+    assert not looker.lock.locked()
+
+
+def test_the_script_is_that_of_the_whole_answer(asked):
+    (code,) = api.answers(asked[0] | {"script": 0})
+    assert "captioned(names, values, ('still', 'applied'))" in code
+    compile(code, "figure.py", "exec")

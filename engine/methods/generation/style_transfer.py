@@ -190,33 +190,29 @@ def train(model: Canvas, p: StyleParams, bench: Bench) -> Iterator[Report]:
 
 
 class TransferParams(Painting):
-    picture: int = knob(2, "which of the pictures to paint; beyond the last: the last", 1, 16)
     style: str = knob("starry_night", "picture whose manner to take: a shipped one's name, or a file")
     steps: int = knob(100, "optimiser steps", 1, 500, tiny=2, unit="steps")
 
 
 def transfer(model: Canvas, p: TransferParams, images: Tensor, bench: Bench) -> Iterator[Report]:
-    """Paint one of the given pictures anew, and show it as it grows."""
-    content = images[: p.picture][-1:]
+    """Paint the given picture anew, and show it as it grows."""
     style = picture(p.style, images.shape[-1])[None].to(bench.device) / 255
-    target = Target(p.backbone, p.pooling, content, style)
-    for pixels, told in paint(recolour(content, style), target, p, "both", p.steps):
-        yield {"content": content, "style": style, "result": pixels, "style error": told["style error"]}
+    target = Target(p.backbone, p.pooling, images, style)
+    for pixels, told in paint(recolour(images, style), target, p, "both", p.steps):
+        yield {"content": images, "style": style, "result": pixels, "style error": told["style error"]}
 
 
 class DepthParams(Params):
-    picture: int = knob(2, "which of the pictures to rebuild; beyond the last: the last", 1, 16)
     steps: int = knob(60, "optimiser steps for each depth", 1, 500, tiny=2, unit="steps")
     what: Literal["content", "style"] = knob("content", "what a depth knows of the place, or of the manner")
     backbone: FeatureNet = knob("squeezenet", "pretrained network", fold=True)
 
 
 def depths(model: Canvas, p: DepthParams, images: Tensor, bench: Bench) -> Iterator[Report]:
-    """From noise, match one of the given pictures at one depth after the other."""
-    image = images[: p.picture][-1:]
-    target = Target(p.backbone, "max", image, image)
-    noise = torch.rand(image.shape, generator=bench.generator, device=bench.device)
-    found: Report = {"original": image} | {f"depth {depth}": noise for depth in DEPTHS}
+    """From noise, match the picture at one depth after the other."""
+    target = Target(p.backbone, "max", images, images)
+    noise = torch.rand(images.shape, generator=bench.generator, device=bench.device)
+    found: Report = {"original": images} | {f"depth {depth}": noise for depth in DEPTHS}
     for i, depth in enumerate(DEPTHS):
         painting = Painting(content_depth=depth, style_depths=DEPTHS[: i + 1], smooth=0.1, lr=0.05)
         for pixels, _ in paint(noise, target, painting, p.what, p.steps):
@@ -268,7 +264,7 @@ METHOD = Method(
         Lens(
             "Transfer", TransferParams, transfer,
             (Pictures(("content", "style", "result"), "The picture, painted anew while you watch."),),
-            "Paint your own picture in another manner; weigh style against content.",
+            "Paint your own picture in another manner; weigh style against content.", takes="image", long=True,
         ),
         Lens(
             "Gram matrices", GramParams, grams,
@@ -283,7 +279,7 @@ METHOD = Method(
             "Depths", DepthParams, depths,
             (Pictures(("original", *(f"depth {depth}" for depth in DEPTHS)),
                       "The deeper the layer, the less it knows of exact pixels."),),
-            "Rebuild a picture from what a single depth still knows of it.",
+            "Rebuild a picture from what a single depth still knows of it.", takes="image", long=True,
         ),
     ),
     claim=Claim(
