@@ -18,24 +18,6 @@ from lab.runs.run import LOCAL, plan, resume
 pytestmark = pytest.mark.faults
 MANY = 200
 
-HOLD = (
-    "import sys, time, pathlib; from engine.lock import Lock; path = pathlib.Path(sys.argv[1]); "
-    "path.parent.mkdir(parents=True, exist_ok=True); lock = Lock(path); print(lock.take(), flush=True); time.sleep(600)"
-)
-
-
-@pytest.fixture
-def busy(home):
-    """The slot of the CPU is taken by another process, so that all runs wait; kill it to free the slot."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, home / "devices" / "cpu" / "slot.lock"], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "True\n"
-    yield process
-    process.kill()
-    process.communicate()
-
-
 @pytest.fixture
 def planned(home):
     def make(visitor="", **knobs):
