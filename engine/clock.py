@@ -21,7 +21,7 @@ def _boot() -> str:
 
 def stamp() -> str:
     """Now."""
-    return f"{time.monotonic():.3f} {_boot()}"
+    return f"{time.monotonic()} {_boot()}"
 
 
 def since(stamp: str) -> float | None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,6 +86,7 @@ class Record:
         self._started, self._flushed = time.monotonic() - seconds, time.monotonic()
         if self._file.tell():
             self._file.write(json.dumps({"resume": resume}) + "\n")
+            self._file.flush()
         for step, path in _numbered(folder / "media") + _numbered(folder / "probe"):
             if step > resume:
                 path.unlink()
@@ -123,9 +125,15 @@ class Record:
             old.unlink()
         return path
 
-    def close(self) -> None:
-        self.flush()
-        self._file.close()
+    def __enter__(self) -> Record:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """All rows are put on file, also before an error goes on; a second one would hide it."""
+        with suppress(*[Exception] if error else []), self._file:
+            self.flush()
 
 
 def bad_loss(step: int, report: Report) -> str:

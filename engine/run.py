@@ -87,7 +87,7 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     ended: State = "done"
     cause = None
     saved = told = time.monotonic()
-    with caught_signals() as signals, naming_what_broke(model):
+    with caught_signals() as signals, naming_what_broke(model), record:
         for report in drive(method, model, params, bench):
             record.write(bench.done, report, media=bench.due)
             provenance.note()
@@ -113,7 +113,6 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
                 write_state(folder, "running", step=bench.done, peak_mb=memory.peak(device) >> 20)
                 told = now
         save()
-    record.close()
     write_state(folder, ended, step=bench.done, peak_mb=memory.peak(device) >> 20, cause=cause)
     granted(folder, "cancel")
     granted(folder, "pause")
