@@ -14,6 +14,8 @@ from engine.folder import read_state
 from engine.lock import holder
 
 PLUGIN = str(Path(__file__).parent / "patience")
+READ_ONLY = "cannot be written: runs can be looked at, but none can be started or changed; make its disk writable"
+"""What is said where the home cannot be written."""
 
 
 @pytest.fixture
@@ -60,6 +62,31 @@ def busy(home):
     yield process
     process.kill()
     process.communicate()
+
+
+@pytest.fixture
+def disk(home, tmp_path, monkeypatch):
+    """disk(writable): the home lies on a disk of its own, of which this says what it is from now on."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if mount("-t", "tmpfs", "-o", "size=400m", "tmpfs", place):
+        pytest.skip("this user may not mount a disk")
+    monkeypatch.setenv("VISIONARIUM_HOME", str(place / "home"))
+
+    def set(writable):
+        # Files that are open for writing forbid a plain remount; over it lies the same disk, to be read only.
+        if writable:
+            subprocess.run(["umount", "-l", place], check=True)
+        else:
+            assert mount("--bind", place, place) == mount("-o", "remount,bind,ro", place) == 0
+
+    yield set
+    while not subprocess.run(["umount", "-l", place], capture_output=True).returncode:
+        pass
+
+
+def mount(*words):
+    return subprocess.run(["mount", *words], capture_output=True).returncode
 
 
 @cache

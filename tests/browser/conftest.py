@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from patience_runs import begin, home  # noqa: F401 - fixtures
+from patience_runs import begin, busy, disk, home  # noqa: F401 - fixtures
 from served import PATIENCE, Server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -13,6 +13,7 @@ SWITCHES = (
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
 )  # fmt: skip
+
 
 def pytest_collection_modifyitems(items):
     if CHROMIUM is None:

@@ -2,40 +2,13 @@
 
 import os
 import signal
-import subprocess
 
 import pytest
-from patience_runs import computes, ends, lab, losses, undisturbed, until
+from patience_runs import READ_ONLY, computes, ends, lab, losses, undisturbed, until
 
 from lab.runs import all_runs
 
 pytestmark = pytest.mark.faults
-SAYS = "cannot be written: runs can be looked at, but none can be started or changed; make its disk writable"
-
-
-@pytest.fixture
-def disk(home, tmp_path, monkeypatch):
-    """disk(writable): the home lies on a disk of its own, of which this says what it is from now on."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    if mount("-t", "tmpfs", "-o", "size=400m", "tmpfs", place):
-        pytest.skip("this user may not mount a disk")
-    monkeypatch.setenv("VISIONARIUM_HOME", str(place / "home"))
-
-    def set(writable):
-        # Files that are open for writing forbid a plain remount; over it lies the same disk, to be read only.
-        if writable:
-            subprocess.run(["umount", "-l", place], check=True)
-        else:
-            assert mount("--bind", place, place) == mount("-o", "remount,bind,ro", place) == 0
-
-    yield set
-    while not subprocess.run(["umount", "-l", place], capture_output=True).returncode:
-        pass
-
-
-def mount(*words):
-    return subprocess.run(["mount", *words], capture_output=True).returncode
 
 
 @pytest.mark.fault(
@@ -52,7 +25,7 @@ def test_a_run_on_a_disk_that_becomes_read_only(disk, begin):
     os.kill(pid, signal.SIGSTOP)
     disk(writable=False)
     for asked in (run.cancel, run.pause, run.save_now, waiting.hold, waiting.cancel):
-        with pytest.raises(ValueError, match=SAYS):
+        with pytest.raises(ValueError, match=READ_ONLY):
             asked()
     assert (run.state, waiting.state) == ("running", "queued")
     os.kill(pid, signal.SIGCONT)
@@ -64,7 +37,7 @@ def test_a_run_on_a_disk_that_becomes_read_only(disk, begin):
     assert (code, run.id in said, waiting.id in said) == (0, True, True), wrong
     for words in (["runs", "resume", run.id], ["runs", "delete", run.id, "--yes"], ["train", "toy.patience"]):
         code, _, wrong = lab(*words)
-        assert (code, SAYS in wrong) == (2, True), wrong
+        assert (code, READ_ONLY in wrong) == (2, True), wrong
     assert waiting.state == "queued"
     disk(writable=True)
     assert [one.id for one in all_runs()] == [waiting.id, run.id]

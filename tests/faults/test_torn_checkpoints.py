@@ -86,7 +86,7 @@ def test_when_all_are_torn_it_starts_again(killed):
     assert [row["step"] for row in rows] == list(range(1, len(rows) + 1))
     killed.pause()  # the checkpoint that this leaves is no. 1 of 1, though the torn ones were of later steps
     assert ends(killed) == "paused"
-    (step, _), = killed.checkpoints()
+    ((step, _),) = killed.checkpoints()
     assert step == killed.told["step"] == len(killed.series())
     killed.resume()
     is_whole(killed)

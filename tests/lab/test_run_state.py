@@ -218,7 +218,11 @@ def test_a_moment_of_another_start_of_the_machine_or_to_come_cannot_be_measured_
 def test_a_plan_counts_as_new_for_ten_seconds_whatever_its_date(planned):
     run = planned()
     told = json.loads((run.folder / "run.json").read_text())
-    for moment, created, state in ((told["moment"], 9e9, "queued"), (earlier(9), 0, "queued"), (earlier(11), 9e9, "lost")):
+    for moment, created, state in (
+        (told["moment"], 9e9, "queued"),
+        (earlier(9), 0, "queued"),
+        (earlier(11), 9e9, "lost"),
+    ):
         (run.folder / "run.json").write_text(json.dumps(told | {"moment": moment, "created": created}))
         assert run.state == state
 
