@@ -124,9 +124,10 @@ def test_rows_after_a_resume_replace_the_cancelled_ones_and_half_a_row_is_left(t
 
 
 def test_an_error_takes_no_rows_with_it_and_is_not_hidden_by_another(tmp_path):
-    with pytest.raises(RuntimeError, match="no luck"), Record(tmp_path) as record:
-        record.write(1, {"loss": 2.0}, media=False)
-        record.write(2, {"loss": float("nan")}, media=False)
+    record = Record(tmp_path)
+    record.write(1, {"loss": 2.0}, media=False)
+    record.write(2, {"loss": float("nan")}, media=False)
+    with pytest.raises(RuntimeError, match="no luck"), record:
         raise RuntimeError("no luck")
     assert [row["loss"] for row in rows(tmp_path)] == [2.0, None]
 

@@ -1,4 +1,4 @@
-"""kill -9 in every state of a run, at each of its processes. What is shown is true, and a resume ends as if nothing was.
+"""kill -9 in every state of a run, at each of its processes. What is shown is true, and a resume makes it good.
 
 Both processes are stopped before one is killed, so that the state is the one that is meant; who is left goes on.
 """
