@@ -38,6 +38,10 @@ time.sleep(60)
 """
 
 
+@pytest.mark.fault(
+    "the app or the program that started a run is killed",
+    "the run goes on; the next app finds it",
+)
 def test_a_killed_starter_changes_nothing_and_two_starters_share_a_home(home):
     starters = [
         subprocess.Popen(
@@ -95,6 +99,10 @@ def test_the_line_goes_by_planning_past_the_cancelled_and_the_killed(begin):
     assert (cancelled.state, killed.state, paused.state) == ("cancelled", "lost", "paused")
 
 
+@pytest.mark.fault(
+    "a second supervisor for a live run",
+    "refused with a sentence",
+)
 def test_a_second_supervisor_of_a_live_run_is_refused(begin):
     run = begin(**SLOW)
     pid = computes(run)
@@ -123,6 +131,10 @@ def command_line(*words):
     return process, run
 
 
+@pytest.mark.fault(
+    "Ctrl-C in the terminal that follows a run",
+    "the run saves itself and ends as cancelled",
+)
 def test_interrupting_the_command_line_saves_and_cancels(home):
     process, run = command_line()
     process.send_signal(signal.SIGINT)
@@ -136,6 +148,10 @@ def test_interrupting_the_command_line_saves_and_cancels(home):
     assert [kept for kept, _ in run.checkpoints()] == [step]
 
 
+@pytest.mark.fault(
+    "the command line that follows a run is killed",
+    "the run goes on",
+)
 def test_a_killed_command_line_leaves_its_run_at_work(home):
     process, run = command_line("--device", "cpu")
     process.kill()

@@ -40,7 +40,7 @@ def group():
 
 
 @pytest.mark.fault(
-    "memory runs out at a step, on a GPU or at the limit of the process",
+    "memory runs out at a step, as torch tells it of a GPU, or at the limit of the process",
     "failed; the cause in a line; the hint names a batch that fits, and a clone with it is offered",
     lost="steps since the checkpoint",
 )

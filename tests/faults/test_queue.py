@@ -42,6 +42,10 @@ def started(run):
     return (run.folder / "metrics.jsonl").stat().st_mtime
 
 
+@pytest.mark.fault(
+    "the supervisors of 200 waiting runs are killed",
+    "lost; resumed, they wait in their old order",
+)
 def test_two_hundred_waiting_runs_are_killed_and_go_on_waiting_in_their_old_order(busy, planned):
     runs = [planned() for _ in range(MANY)]
     LOCAL.submit(*(run.folder for run in runs))
@@ -114,6 +118,10 @@ def test_now_beside_runs_beside_what_runs_and_a_pause_keeps_the_place(home, plan
     assert [ends(run) for run in slow] == ["cancelled"] * 3
 
 
+@pytest.mark.fault(
+    "a process is killed while it changes the line",
+    "the line is whole and unlocked",
+)
 def test_a_supervisor_killed_while_it_changes_the_line_leaves_it_whole_and_unlocked(busy, planned):
     runs = [planned() for _ in range(4)]
     LOCAL.submit(*(run.folder for run in runs))
