@@ -92,7 +92,8 @@ def checksum(words: Mapping[str, str], tensors: Mapping[str, Tensor] | None = No
     for name in sorted(words):
         found = zlib.crc32(f"{name}={words[name]}".encode(), found)
     for name in sorted(name for name in tensors or {} if name.startswith(part)):
-        found = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy(), zlib.crc32(name.encode(), found))  # type: ignore[index]
+        content = tensors[name].reshape(-1).view(torch.uint8).numpy().data  # type: ignore[index]
+        found = zlib.crc32(content, zlib.crc32(name.encode(), found))
     return found
 
 

@@ -28,7 +28,7 @@ class PatienceParams(Params):
     steps: int = knob(5, "optimiser steps", 1, 1_000_000, tiny=3, paper=1000)
     batch: int = knob(4, "images a step", 1, 1000)
     lr: float = knob(0.1, "step size", 0.0, 10.0)
-    wait: float = knob(0.0, "seconds a step", 0.0, 100.0, unit="s", fold=True)
+    wait: float = knob(0.0, "seconds a step", 0.0, 1e6, unit="s", fold=True)
     fail_at: int = knob(0, "the step that raises", 0, 1_000_000, fold=True)
     hang_at: int = knob(0, "the step that answers nobody", 0, 1_000_000, fold=True)
     full_at: int = knob(0, "the step for which a GPU has no memory", 0, 1_000_000, fold=True)
