@@ -150,7 +150,7 @@ def test_two_apps_on_one_home(serve, browse, planned):
         until(lambda each=each: shown(each) == everything)
     for _ in range(2):
         for each, place in ((page, 2), (second, 1)):
-            each.locator(f".st-key-arrow_upward-{waiting[place].id} button").click(no_wait_after=True)
+            each.locator(f".st-key-arrow_upward-{waiting[place].id} button").first.click()
     until(lambda: order(page) == order(second) == [each.folder.name for each in queue()])
     assert {each.folder.name for each in queue()} == {each.id for each in waiting}
     second.goto(f"{other.url}/run?id={run.id}")
