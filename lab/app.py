@@ -8,10 +8,16 @@ import streamlit as st
 
 from engine.assets import asset
 from lab import warm
+from lab.home import check_writable, runs_folder
 from lab.parts.links import PAGES
 
 st.set_page_config(page_title="Visionarium", page_icon=str(asset("icon.png")), layout="wide")
 st.html(Path(__file__).with_name("style.css"))
+
+try:
+    check_writable(runs_folder())
+except ValueError as error:
+    st.warning(f"{error}.", icon=":material/lock:")
 
 pages = [
     st.Page(PAGES / "home.py", title="Home", default=True),
