@@ -1,12 +1,13 @@
 """A checkpoint is one safetensors file: the weights, and what training needs to go on. Written atomically.
 
-Tensors lie under "model/" and "state/"; the rest of the state, the params and the facts are JSON in the file's header.
-Nothing in it is ever executed.
+Tensors lie under "model/" and "state/"; the rest of the state, the params and the facts are JSON in the file's header,
+and so are checksums: what a disk has spoilt must not pass for weights. Nothing in it is ever executed.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,7 +82,19 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "step": str(checkpoint.step),
         "state": json.dumps(state),
     }
-    replace_file(path, save(tensors, metadata=header))
+    sums = {part: checksum({}, tensors, part) for part in ("model/", "state/")} | {"header": checksum(header)}
+    replace_file(path, save(tensors, metadata=header | {"sums": json.dumps(sums)}))
+
+
+def checksum(words: Mapping[str, str], tensors: Mapping[str, Tensor] | None = None, part: str = "") -> int:
+    """CRC-32 of named words, then of the tensors whose names begin with `part`, each in the order of their names."""
+    found = 0
+    for name in sorted(words):
+        found = zlib.crc32(f"{name}={words[name]}".encode(), found)
+    for name in sorted(name for name in tensors or {} if name.startswith(part)):
+        content = tensors[name].reshape(-1).view(torch.uint8).numpy().data  # type: ignore[index]
+        found = zlib.crc32(content, zlib.crc32(name.encode(), found))
+    return found
 
 
 def read_checkpoint(path: Path, *, with_state: bool = False) -> Checkpoint:
@@ -97,6 +110,23 @@ def read_checkpoint(path: Path, *, with_state: bool = False) -> Checkpoint:
         raise CheckpointError(f"there is no checkpoint at {path}") from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} cannot be opened as a checkpoint ({error}); use an earlier one") from None
+    try:
+        return _read(header, tensors, with_state)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); use an earlier one") from None
+
+
+def _read(header: dict[str, str], tensors: Mapping[str, Tensor], with_state: bool) -> Checkpoint:
+    """A checkpoint from what stands in its file. ValueError and others when that is not what was written."""
+    if "sums" in header:  # the first version wrote none
+        sums = json.loads(header.pop("sums"))
+        for part, found in (
+            ("header", checksum(header)),
+            ("model/", checksum({}, tensors, "model/")),
+            ("state/", checksum({}, tensors, "state/") if with_state else sums["state/"]),
+        ):
+            if sums[part] != found:
+                raise ValueError(f"the checksum of its {part.rstrip('/')} is wrong")
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "state": {}}
     for key, value in tensors.items():
         part, _, name = key.partition("/")

@@ -2,7 +2,7 @@
 
 run.json     what is to be done; never changes
 state.json   where it stands; replaced atomically: {"state", "step", "steps", "cause", "hint", ...}
-control/     wishes as empty files, read by the run after each step
+control/     wishes as files, read by the run after each step; in each, when it was made (see engine.clock)
 live.lock    see engine.lock
 """
 
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from engine import clock
 from engine.files import replace_file
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ RESERVE = 64 << 10
 class Plan:
     """run.json: what a run does. `values` and `setup` are plain knob values, complete. ValueError: it cannot be.
 
-    visitor: who asked for it. cloned_from: the id of the run whose knobs the form or the command began with.
+    created: seconds since the epoch, to be shown. visitor: who asked for it. cloned_from: the id of the run whose knobs
+    the form or the command began with. moment: when it was made, to measure from (see `engine.clock`).
     """
 
     method: str
@@ -48,6 +50,7 @@ class Plan:
     name: str = ""
     visitor: str = ""
     cloned_from: str = ""
+    moment: str = ""
 
     def __post_init__(self) -> None:
         """The device is the one word of a plan that becomes a path: that of its waiting line. So it is checked here."""
@@ -77,7 +80,7 @@ def plan_run(
     if (folder / "run.json").exists():
         raise FileExistsError(f"{folder} already holds a run; choose another folder, or resume it")
     values, how = params.model_dump(mode="json"), setup.model_dump(mode="json")
-    plan = Plan(method_id, values, how, time.time(), name, visitor, cloned_from)
+    plan = Plan(method_id, values, how, time.time(), name, visitor, cloned_from, clock.stamp())
     (folder / "control").mkdir(parents=True, exist_ok=True)
     replace_file(folder / "run.json", json.dumps(vars(plan), indent=1).encode())
     return plan
@@ -117,6 +120,16 @@ def wish(folder: Path, name: Wish) -> None:
     (folder / "control").mkdir(exist_ok=True)
     with suppress(FileExistsError):  # the time of the first asking stays
         (folder / "control" / name).touch(exist_ok=False)
+        with suppress(OSError):  # on a full disk it is a wish without a time
+            (folder / "control" / name).write_text(clock.stamp(), encoding="utf-8")
+
+
+def wished_since(folder: Path, name: str) -> float:
+    """Seconds since the wish was made; 0 when that cannot be told, as for one that has just been granted."""
+    try:
+        return clock.since((folder / "control" / name).read_text(encoding="utf-8")) or 0.0
+    except (FileNotFoundError, UnicodeDecodeError):
+        return 0.0
 
 
 def wishes(folder: Path) -> set[str]:

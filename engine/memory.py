@@ -6,7 +6,8 @@ import os
 import re
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -114,7 +115,7 @@ def stay_inside(device: str) -> None:
 
 
 def available() -> int:
-    """Memory of the machine, or of this process's control group, that is free or can be freed."""
+    """Memory of the machine, of this process's control group, or of its own limits, that is free or can be freed."""
     page = os.sysconf("SC_PAGE_SIZE")
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
@@ -131,7 +132,17 @@ def available() -> int:
             continue
         if limit.isdigit():
             free = min(free, max(0, int(limit) - int(taken)))
-    return free
+    return min([free, *_left_of_limits()])
+
+
+def _left_of_limits() -> Iterator[int]:
+    """What `ulimit -v` and `ulimit -d` leave to this process, where it has such limits."""
+    with suppress(OSError):
+        taken = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text("ascii").splitlines())
+        for kind, name in ((resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData")):
+            limit, _ = resource.getrlimit(kind)
+            if limit != resource.RLIM_INFINITY:
+                yield max(0, limit - (int(taken[name].split()[0]) << 10))
 
 
 def fixed_part(model: nn.Module, device: str) -> int:

@@ -4,7 +4,7 @@ metrics.jsonl            one row a step: {"step": 3, "time": 0.8, "loss": 1.2}; 
 media/00000003.safetensors   the tensors and strings reported at step 3
 probe/points.safetensors     the pinned test images of the embedding probe: thumbnails, labels, names of the classes
 probe/00000003.safetensors   their features at step 3 (see engine.probe)
-checkpoints/00000003.safetensors   the last two
+checkpoints/00000003.safetensors   the last two; one that could not be opened is set aside as 00000003.torn
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,22 +79,25 @@ def read_values(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 class Record:
-    """The writer, held by the run. `step` must not decrease, but after `resume`."""
+    """The writer, held by the run. `step` must not decrease, but after `resume`: what came later is then cancelled."""
 
-    def __init__(self, folder: Path, *, resume: int | None = None, seconds: float = 0.0):
+    def __init__(self, folder: Path, *, resume: int = 0, seconds: float = 0.0):
         self.folder = folder
         (folder / "media").mkdir(parents=True, exist_ok=True)
         (folder / "checkpoints").mkdir(exist_ok=True)
+        for left in folder.glob("*/.*.tmp"):  # half written when an earlier process was killed
+            left.unlink()
         self._file = open(folder / "metrics.jsonl", "a", encoding="utf-8")  # noqa: SIM115 - open as long as the run
         if not _ends_a_line(folder / "metrics.jsonl"):
             self._file.write("\n")
         self._waiting: list[tuple[int, float, dict[str, Any]]] = []
         self._started, self._flushed = time.monotonic() - seconds, time.monotonic()
-        if resume is not None:
+        if self._file.tell():
             self._file.write(json.dumps({"resume": resume}) + "\n")
-            for step, path in _numbered(folder / "media") + _numbered(folder / "probe"):
-                if step > resume:
-                    path.unlink()
+            self._file.flush()
+        for step, path in _numbered(folder / "media") + _numbered(folder / "probe"):
+            if step > resume:
+                path.unlink()
 
     def write(self, step: int, report: Report, *, media: bool) -> None:
         """Take a report: numbers always, the rest when `media`. Device numbers are fetched a second at a time."""
@@ -128,9 +132,15 @@ class Record:
             old.unlink()
         return path
 
-    def close(self) -> None:
-        self.flush()
-        self._file.close()
+    def __enter__(self) -> Record:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """All rows are put on file, also before an error goes on; a second one would hide it."""
+        with suppress(*[Exception] if error else []), self._file:
+            self.flush()
 
 
 def bad_loss(step: int, report: Report) -> NotFinite | None:

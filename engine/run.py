@@ -46,15 +46,16 @@ def run(folder: Path, watch: Callable[[int, Report], None] | None = None) -> Sta
             return "cancelled"
         except Exception as error:
             use = _memory_use(folder, error) if is_out_of_memory(error) else None
-            write_state(folder, "failed", **explain(error, plan.values, use)._asdict())
             with suppress(OSError):  # the log may be on a full disk
                 traceback.print_exc()
+            write_state(folder, "failed", **explain(error, plan.values, use)._asdict())
             if isinstance(error, NotFinite):
                 traceback.clear_frames(error.__traceback__)  # the model and its memory
                 _tell_origin(folder, plan, error)
             return "failed"
         finally:
-            free_reserve(folder)
+            with suppress(OSError):  # what ended the run is to be told, not that this failed too
+                free_reserve(folder)
 
 
 def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None) -> State:
@@ -75,7 +76,7 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     model = method.build(params, facts)
     before = rows(folder)
     seconds = next((row["time"] for row in reversed(before) if resume and row["step"] <= resume.step), 0.0)
-    record = Record(folder, resume=resume.step if resume else None, seconds=seconds)
+    record = Record(folder, resume=resume.step if resume else 0, seconds=seconds)
     provenance = Provenance(folder, plan, bench, resume.step if resume else None)
     probe = Probe(folder, method, model, params, bench)
     device = bench.device.type
@@ -92,7 +93,7 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     ended: State = "done"
     cause = None
     saved = told = time.monotonic()
-    with caught_signals() as signals, naming_what_broke(model):
+    with caught_signals() as signals, naming_what_broke(model), record:
         for report in drive(method, model, params, bench):
             record.write(bench.done, report, media=bench.due)
             provenance.note()
@@ -118,7 +119,6 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
                 write_state(folder, "running", step=bench.done, peak_mb=memory.peak(device) >> 20)
                 told = now
         save()
-    record.close()
     write_state(folder, ended, step=bench.done, peak_mb=memory.peak(device) >> 20, cause=cause)
     granted(folder, "cancel")
     granted(folder, "pause")
@@ -145,14 +145,27 @@ def caught_signals() -> Iterator[list[str]]:
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint that opens, with its state; a torn one is named on stderr and passed over."""
+    """The newest checkpoint that opens, with its state.
+
+    A torn one is named on stderr and set aside under another name, so that it is not taken for the newest again when
+    the run saves.
+    """
     from engine.checkpoint import CheckpointError, read_checkpoint
 
-    for _, path in reversed(checkpoints(folder)):
+    there = checkpoints(folder)
+    for step, path in reversed(there):
         try:
-            return read_checkpoint(path, with_state=True)
+            found = read_checkpoint(path, with_state=True)
         except CheckpointError as error:
-            print(error, file=sys.stderr)
+            aside = path.with_suffix(".torn")
+            os.replace(path, aside)
+            print(f"{error}. It is passed over and kept as {aside.name}.", file=sys.stderr)
+        else:
+            if path != there[-1][1]:
+                print(f"The run goes on from {path.name}, after step {step}.", file=sys.stderr)
+            return found
+    if there:
+        print("No checkpoint can be opened: the run starts again from step 0.", file=sys.stderr)
     return None
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from engine.assets import asset
 from lab import warm
+from lab.home import check_writable, runs_folder
 from lab.parts.links import PAGES
 
 st.set_page_config(page_title="Visionarium", page_icon=str(asset("icon.png")), layout="wide")
@@ -17,6 +18,12 @@ studios = [
     st.Page(PAGES / "augment.py", title="Augmentation", help="What a network in training sees."),
     st.Page(PAGES / "masked.py", title="Masked pictures", help="Hide patches with a brush and see them painted."),
 ]
+
+try:
+    check_writable(runs_folder())
+except ValueError as error:
+    st.warning(f"{error}.", icon=":material/lock:")
+
 pages = [
     st.Page(PAGES / "home.py", title="Home", default=True),
     st.Page(PAGES / "methods.py", title="Methods", help="The catalogue: every method, wing by wing."),

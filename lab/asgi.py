@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from engine.threads import wait_asleep
 from lab.api import ROUTES
 from lab.guard import HOSTS, TOKEN, Guard
+from lab.runs.leftovers import sweep_up
 
 wait_asleep()
 app = st.App(Path(__file__).with_name("app.py"), routes=ROUTES, middleware=[Middleware(Guard)])
@@ -27,6 +28,7 @@ def serve(host: str = "127.0.0.1", port: int = 8501) -> None:
         os.environ.setdefault(HOSTS, "*" if host in ("0.0.0.0", "::") else host)
         query = "?token=" + os.environ.setdefault(TOKEN, secrets.token_urlsafe(16))
     print(f"Visionarium is open at http://{'localhost' if host in LOOPBACK else host}:{port}/{query}", flush=True)
+    sweep_up()
     uvicorn.run(app, host=host, port=port, log_level="warning")
 
 

@@ -94,8 +94,19 @@ def inside(folder: Path, relative: str) -> Path:
     return path
 
 
+def check_writable(folder: Path) -> None:
+    """ValueError when nothing can be written in `folder`, or in its parent that exists."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"{there} cannot be written: runs can be looked at, but none can be started or changed; "
+            "make its disk writable, or set VISIONARIUM_HOME to another folder"
+        )
+
+
 def check_space(folder: Path) -> None:
-    """ValueError when the disk of `folder` (or of the parent that exists) has no room for a run."""
+    """ValueError when `folder` (or its parent that exists) cannot be written, or its disk has no room for a run."""
+    check_writable(folder)
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(there).free
     if free < LEAST_FREE:

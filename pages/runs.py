@@ -57,9 +57,9 @@ def row(run: Run, state: State) -> None:
 
 
 def table(was_live: bool) -> None:
-    """The lists, drawn again each second while something lives."""
+    """The lists, drawn again and again: what another page or the command line starts shows by itself."""
     there = [(run, run.state) for run in all_runs()]
-    if was_live and not any(state in LIVE for _, state in there):
+    if was_live != any(state in LIVE for _, state in there):
         st.rerun()
     if not there:
         st.markdown("No runs yet. Start one from the Train tab of a method, or on the command line:")
@@ -131,6 +131,6 @@ if all_runs():
         width=420, label_visibility="collapsed",
     )  # fmt: skip
 some_live = any(run.state in LIVE for run in all_runs())
-st.fragment(table, run_every=1.5 if some_live else None)(some_live)
+st.fragment(table, run_every=1.5 if some_live else 5.0)(some_live)
 
 housekeeping()

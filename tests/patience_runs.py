@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ from engine.folder import read_state
 from engine.lock import holder
 
 PLUGIN = str(Path(__file__).parent / "patience")
+READ_ONLY = "cannot be written: runs can be looked at, but none can be started or changed; make its disk writable"
+"""What is said where the home cannot be written."""
 
 
 @pytest.fixture
@@ -39,6 +44,70 @@ def begin(home):
         return runs.start("toy.patience", params, Setup.make({"device": "cpu"} | (setup or {})))
 
     return start
+
+
+HOLD = (
+    "import sys, time, pathlib; from engine.lock import Lock; path = pathlib.Path(sys.argv[1]); "
+    "path.parent.mkdir(parents=True, exist_ok=True); lock = Lock(path); print(lock.take(), flush=True); time.sleep(600)"
+)
+
+
+@pytest.fixture
+def busy(home):
+    """The slot of the CPU is taken by another process, so that all runs wait; kill it to free the slot."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, home / "devices" / "cpu" / "slot.lock"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "True\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture
+def disk(home, tmp_path, monkeypatch):
+    """disk(writable): the home lies on a disk of its own, of which this says what it is from now on."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if mount("-t", "tmpfs", "-o", "size=400m", "tmpfs", place):
+        pytest.skip("this user may not mount a disk")
+    monkeypatch.setenv("VISIONARIUM_HOME", str(place / "home"))
+
+    def set(writable):
+        # Files that are open for writing forbid a plain remount; over it lies the same disk, to be read only.
+        if writable:
+            subprocess.run(["umount", "-l", place], check=True)
+        else:
+            assert mount("--bind", place, place) == mount("-o", "remount,bind,ro", place) == 0
+
+    yield set
+    while not subprocess.run(["umount", "-l", place], capture_output=True).returncode:
+        pass
+
+
+def mount(*words):
+    return subprocess.run(["mount", *words], capture_output=True).returncode
+
+
+@cache
+def undisturbed(steps):
+    """The losses of the toy's first steps, run without any accident."""
+    from patience import Patience, PatienceParams, train
+
+    from engine.bench import Bench, Setup
+    from engine.method import Method, drive
+
+    params = PatienceParams.make({"steps": steps})
+    bench = Bench(Setup(device="cpu"))
+    method = Method(PatienceParams, Patience, train, (), (), None)
+    model = Patience(params, bench.facts(params))
+    return [float(report["loss"]) for report in drive(method, model, params, bench)]
+
+
+def lab(*words):
+    """What the command line answers, in a process of its own: exit code, output and what it complains of."""
+    done = subprocess.run([sys.executable, "-m", "lab.cli", *map(str, words)], capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
 
 
 def kill(pid):

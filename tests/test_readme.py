@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import fault_table
 import torch
 
 from engine import catalog, receipts
@@ -34,6 +35,16 @@ def test_the_example_of_a_method_is_a_method(tmp_path, monkeypatch):
 def test_the_table_of_receipts_is_the_measured_one():
     shown = re.search(r"<!-- receipts -->\n(.*)<!-- /receipts -->", README.read_text("utf-8"), re.DOTALL)[1]
     assert shown.strip() == receipts.markdown().strip(), "run `python -m engine.receipts` to write the table again"
+
+
+def test_the_table_of_faults_is_that_of_the_tests():
+    shown = re.search(r"<!-- faults -->\n(.*)<!-- /faults -->", README.read_text("utf-8"), re.DOTALL)[1]
+    assert shown.strip() == fault_table.markdown(), "run `python tests/fault_table.py` for the table as it is now"
+
+
+def test_a_row_of_the_table_is_a_marker_on_a_test():
+    rows = list(fault_table.marked())
+    assert len(rows) == len({row.what for row in rows}) > 20
 
 
 def test_the_commands_of_the_readme_exist():

@@ -43,18 +43,19 @@ def curves_of(rows: Sequence[Mapping[str, Any]], exhibits: Iterable[Exhibit]) ->
 
 
 def progress(id: str) -> None:
-    """The run, drawn again twice a second while it lives: what it reports is on screen within a second."""
+    """The run, drawn again twice a second while it lives or its method is being loaded."""
     try:
         live = find(id).state in LIVE
     except ValueError as error:
         st.error(f"{error}.")
         return
-    st.fragment(_progress, run_every=0.5 if live else None)(id, live)
+    warm_by_now = warm.is_warm()
+    st.fragment(_progress, run_every=None if warm_by_now and not live else 0.5)(id, live, warm_by_now)
 
 
-def _progress(id: str, was_live: bool) -> None:
+def _progress(id: str, was_live: bool, was_warm: bool) -> None:
     run = find(id)
-    if was_live and run.state not in LIVE:
+    if (was_live and run.state not in LIVE) or (warm.is_warm() and not was_warm):
         st.rerun()
     rows = series_of(run.folder).read()
     status(run, rows)

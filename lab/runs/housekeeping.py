@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.best import Figure
-from lab.home import ID, home, runs_folder
+from lab.home import ID, check_writable, home, runs_folder
 from lab.runs.run import Run
 
 
@@ -136,6 +136,7 @@ def thin(run: Run, last: int = 1, best: Figure | None = None) -> list[Path]:
         raise ValueError(f"keep_last: {last} cannot be; at least one checkpoint is kept")
     if run.live:
         raise ValueError(f"run {run.id} is {run.state}: its checkpoints are its own; cancel or pause it first")
+    check_writable(run.folder)
     sound = [(step, path) for step, path in run.checkpoints() if _opens(path)]
     if not sound:
         return []

@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from engine.folder import Plan, read_state
@@ -65,11 +65,8 @@ def _remembered() -> dict[str, Copy]:
         with closing(_open()) as base:
             rows = base.execute("SELECT id, stamp, plan, told FROM runs").fetchall()
         return {id: Copy(stamp, Plan(**json.loads(plan)), json.loads(told)) for id, stamp, plan, told in rows}
-    except sqlite3.OperationalError:  # locked, or the disk cannot be written: the folders are there
-        return {}
-    except (sqlite3.DatabaseError, ValueError, TypeError):  # damaged, or from another version: made again
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{_path()}{ending}").unlink(missing_ok=True)
+    except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+        _drop_when_useless(error)
         return {}
 
 
@@ -82,5 +79,18 @@ def _remember(fresh: dict[str, Copy], gone: Iterable[str]) -> None:
         with closing(_open()) as base, base:
             base.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", rows)
             base.executemany("DELETE FROM runs WHERE id = ?", old)
-    except sqlite3.DatabaseError:  # the next list tries again
+    except sqlite3.DatabaseError as error:  # the next list tries again
+        _drop_when_useless(error)
+
+
+def _drop_when_useless(error: Exception) -> None:
+    """Delete the copy, to be made again, when it is damaged or another version's; not when it is only out of reach.
+
+    It is that when locked, on a disk that cannot be written, or when something else has taken its name.
+    """
+    code = getattr(error, "sqlite_errorcode", None)
+    if isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR:
         return
+    with suppress(OSError):
+        for ending in ("", "-wal", "-shm"):
+            Path(f"{_path()}{ending}").unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from math import inf, nextafter
 from pathlib import Path
 from typing import Any
 
@@ -164,15 +165,18 @@ class Line:
 class Waiter:
     """A run while it waits, for the supervisor that holds its lock."""
 
-    def __init__(self, folder: Path, plan: Plan):
-        """Put it in the line of its device, at the place that it has or had. `pace`: seconds until the next look."""
+    def __init__(self, folder: Path, plan: Plan, fresh: bool = False):
+        """Put it in the line of its device, at the place that it has or had. `pace`: seconds until the next look.
+
+        fresh: it has never waited before, so nobody who waits now comes after it, whatever the clock says.
+        """
         self.line = Line(line_of(plan))
         self._folder, self._plan = folder, plan
         self._me = str(folder)
         self._glance: Any = None
         self._before: str | None = None
         self.pace = FIRST
-        self._join()
+        self._join(fresh)
 
     def slot(self) -> Slot | None:
         """The place on the device, once it is this run's turn; it has then left the line."""
@@ -195,9 +199,14 @@ class Waiter:
         with suppress(OSError, ValueError), self.line.changing(self._me) as lineup:  # else the ticket dies with us
             lineup.waiting.pop(self._me, None)
 
-    def _join(self) -> None:
+    def _join(self, fresh: bool = False) -> None:
         with self.line.changing(self._me) as lineup:
-            lineup.waiting[self._me] = read_place(self._folder, self._plan)
+            ticket = read_place(self._folder, self._plan)
+            last = max((one.rank for one in lineup.waiting.values()), default=-inf)
+            if fresh and ticket.rank < last:  # the clock was set back, or is another machine's
+                ticket = ticket._replace(rank=nextafter(last, inf))
+                write_place(ticket)
+            lineup.waiting[self._me] = ticket
 
     def _is_due(self) -> bool:
         """Whether nobody goes before; else `_before` is the living run to watch."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine import files
 from engine.folder import Plan, State, Wish, granted, plan_run, read_state, wish, wishes
-from lab.home import check_space, checked_name, new_run_folder, runs_folder
+from lab.home import check_space, check_writable, checked_name, new_run_folder, runs_folder
 from lab.runs import queue
 from lab.runs.executors import Executor, Local
+from lab.runs.leftovers import throw_away
 from lab.runs.state import LIVE, ending
 
 if TYPE_CHECKING:
@@ -64,7 +63,10 @@ class Run:
     def cause(self) -> str:
         """Why it ended as it did, in one line; "" when there is nothing to say."""
         if self.state == "lost":
-            return "its process is gone without a word: the machine was restarted, or it was killed with its supervisor"
+            return (
+                "its process is gone without a word: the machine was restarted, it was killed with its supervisor, "
+                "or its folder could not be written"
+            )
         return self.told.get("cause") or ""
 
     @property
@@ -150,9 +152,7 @@ class Run:
         self._must_be(frozenset({"paused", "cancelled", "failed", "lost", "done"}), "cancel it first")
         if self.folder.parent != runs_folder():
             raise ValueError(f"{self.folder} lies outside the lab's home; delete the folder yourself")
-        doomed = self.folder.with_name(f".deleted-{self.id}")
-        os.replace(self.folder, doomed)
-        shutil.rmtree(doomed)
+        throw_away(self.folder)
 
     def _ask(self, name: Wish, states: frozenset[str], otherwise: str) -> None:
         self._must_be(states, otherwise)
@@ -162,6 +162,7 @@ class Run:
         state = self.state
         if state not in states:
             raise ValueError(f"run {self.id} is {state}: {otherwise}")
+        check_writable(self.folder)
 
     def __repr__(self) -> str:
         return f"Run({self.id})"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.folder import State, read_state, wishes
+from engine import clock
+from engine.folder import Plan, State, read_state, wished_since, wishes
 from engine.lock import holder
 
 LIVE: frozenset[str] = frozenset({"queued", "starting", "running", "pausing", "cancelling"})
@@ -27,7 +27,8 @@ def true_state(folder: Path) -> State:
     state: State = "lost"
     for _ in range(2):  # a run that ends or starts between the two looks is no lost run
         held = holder(folder / "live.lock") is not None
-        state = derive(read_state(folder), held, wishes(folder) if held else set(), _age(folder))
+        told = read_state(folder)
+        state = derive(told, held, wishes(folder) if held else set(), 0.0 if told else _age(folder))
         if state != "lost":
             break
     return state
@@ -49,36 +50,30 @@ def derive(told: Mapping[str, Any], held: bool, wished: set[str], age: float) ->
 
 def ending(folder: Path) -> str:
     """What a run that is pausing or cancelling waits for, since when, and what follows; "" when nothing is asked."""
-    asked = [_time(folder / "control" / name) for name in wishes(folder) & {"cancel", "pause"}]
-    return ending_words(read_state(folder), time.time() - min(asked)) if asked else ""
+    asked = [wished_since(folder, name) for name in wishes(folder) & {"cancel", "pause"}]
+    return ending_words(read_state(folder), max(asked)) if asked else ""
 
 
 def ending_words(told: Mapping[str, Any], seconds: float) -> str:
     """The words for a run that was asked to end `seconds` ago."""
     state = told.get("state", "queued")
-    since = f"asked {max(0, seconds):.0f} s ago"
+    since = f"asked {seconds:.0f} s ago"
     if state == "queued":
         return f"leaving the line, {since}"
     if state in ENDED:
         return f"saved, {since}; its process is leaving"
     doing = {"starting": "ending before its first step", "running": "finishing its step"}.get(state, "saving")
     if seconds < TERM_AFTER and state != "starting":
-        return f"{doing}, {since}; SIGTERM follows in {TERM_AFTER - max(0, seconds):.0f} s"
+        return f"{doing}, {since}; SIGTERM follows in {TERM_AFTER - seconds:.0f} s"
     if seconds < KILL_AFTER:
-        return f"{doing}, {since}; SIGTERM was sent, SIGKILL follows in {KILL_AFTER - max(0, seconds):.0f} s"
+        return f"{doing}, {since}; SIGTERM was sent, SIGKILL follows in {KILL_AFTER - seconds:.0f} s"
     return f"{since}; SIGKILL was sent, its process is not gone yet"
 
 
-def _time(path: Path) -> float:
-    """When a wish was made; now, when it has just been granted."""
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return time.time()
-
-
 def _age(folder: Path) -> float:
+    """Seconds since the run was planned; endless when that cannot be told or the machine was restarted since."""
     try:
-        return time.time() - (folder / "run.json").stat().st_mtime
-    except FileNotFoundError:
-        return float("inf")
+        age = clock.since(Plan.read(folder).moment)
+    except ValueError:
+        age = None
+    return float("inf") if age is None else age

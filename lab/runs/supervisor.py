@@ -69,28 +69,29 @@ def detach(folder: Path) -> int:
         joined = said.read(1) == b"1"
     if not joined:
         pid = holder(folder / "live.lock")
-        raise ValueError(f"{folder.name} is already cared for by process {pid}" if pid else f"see {folder / 'log.txt'}")
+        raise ValueError(f"{folder.name} is already cared for by process {pid}" if pid else last_line(folder))
     return 0
 
 
 def _detached(folder: Path, tell: int) -> int:
     """What the grandchild does: its exit code is for nobody, so all that it has to say goes to the log."""
-    log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for stream, target in ((0, os.open(os.devnull, os.O_RDONLY)), (1, log), (2, log)):
-        os.dup2(target, stream)
-    lock = Lock(folder / "live.lock", SUPERVISOR)
-    if not lock.take():
-        return 2
 
     def joined() -> None:
         os.write(tell, b"1")
         os.close(tell)
 
     try:
-        return EXIT[supervise(folder, joined)]
+        log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        for stream, target in ((0, os.open(os.devnull, os.O_RDONLY)), (1, log), (2, log)):
+            os.dup2(target, stream)
+        lock = Lock(folder / "live.lock", SUPERVISOR)
+        return EXIT[supervise(folder, joined)] if lock.take() else 2
+    except (ValueError, OSError) as error:
+        print(f"{folder} cannot be cared for: {error}", file=sys.stderr)
+        return 2
     except BaseException:
         sys.excepthook(*sys.exc_info())
-        raise
+        return 1
     finally:
         sys.stderr.flush()
 
@@ -103,8 +104,9 @@ def supervise(folder: Path, joined: Callable[[], None] = lambda: None) -> State:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: wish(folder, "cancel"))
+    fresh = not read_state(folder)
     write_state(folder, "queued", cause=None, hint=None, instead=None)
-    waiter = Waiter(folder, Plan.read(folder))
+    waiter = Waiter(folder, Plan.read(folder), fresh)
     joined()
     slot = _wait_in_line(folder, waiter)
     if slot is None:
@@ -206,7 +208,10 @@ def _conclude(folder: Path, code: int, sent: str, memory: bool) -> State:
 
 def last_line(folder: Path) -> str:
     """The last line of the log, where Python puts the error."""
-    lines = (folder / "log.txt").read_bytes()[-4000:].decode(errors="replace").split("\n")
+    try:
+        lines = (folder / "log.txt").read_bytes()[-4000:].decode(errors="replace").split("\n")
+    except FileNotFoundError:
+        return ""
     return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
 

@@ -29,7 +29,7 @@ from engine.files import replace_file
 from engine.folder import granted, wish, wishes
 from engine.lock import Lock, holder
 from engine.params import KnobError
-from lab.home import ID, check_space, checked_name, home, new_folder, new_run_folder, runs_folder
+from lab.home import ID, check_space, check_writable, checked_name, home, new_folder, new_run_folder, runs_folder
 from lab.runs.check import check, rooted
 from lab.runs.executors import environment
 from lab.runs.figure import is_higher_better, known_figures
@@ -160,6 +160,7 @@ class Sweep:
 
     def resume_apart(self) -> None:
         """`resume`, by a process of its own that outlives us; it is at work on return. ValueError when it refused."""
+        check_writable(self.folder)
         granted(self.folder, "cancel")
         with open(self.folder / "log.txt", "ab") as log:
             command = [sys.executable, "-P", "-m", "lab.runs.sweep", str(self.folder)]
@@ -173,6 +174,7 @@ class Sweep:
 
     def stop(self) -> None:
         """Make no more runs, and cancel those that wait or run; those from the end of the line first."""
+        check_writable(self.folder)
         wish(self.folder, "cancel")
         for run in reversed(self.runs):
             if run:
@@ -259,8 +261,8 @@ def plan_sweep(
             check(cell, setup)
             opened.add(source)
     parent = home() / "sweeps"
-    parent.mkdir(exist_ok=True)
     check_space(parent)
+    parent.mkdir(exist_ok=True)
     runs = [new_run_folder().name for _ in range(prod(map(len, grid.values())) * seeds)]
     plan = SweepPlan(
         id, params.model_dump(mode="json"), setup.model_dump(mode="json"), {knob: list(grid[knob]) for knob in grid},

@@ -15,14 +15,14 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import IO, Any, get_args
 
 from engine.catalog import card
 from engine.folder import Plan, State
 from engine.record import merge_rows
-from lab.home import ID, LEAST_FREE, checked_name, new_run_folder, runs_folder
+from lab.home import ID, LEAST_FREE, check_writable, checked_name, new_run_folder, runs_folder
 from lab.runs import Run
+from lab.runs.leftovers import new_incoming
 from lab.share.archive import CHUNK, FORMAT, MANIFEST, MEMBER
 
 MOST_FILES, MOST_BYTES, MOST_JSON = 20_000, 64 << 30, 64 << 20
@@ -57,13 +57,13 @@ def _bring(bundle: zipfile.ZipFile, as_copy: bool) -> Run:
     kept = bool(ID.fullmatch(id)) and not as_copy
     if kept and (runs_folder() / id).exists():
         raise ValueError(f"run {id} is here already; bring it in as a copy (--as-copy), or delete the one that is here")
+    check_writable(runs_folder())
     size = sum(info.file_size for info in bundle.infolist())
     if shutil.disk_usage(runs_folder()).free < size + LEAST_FREE:
         raise ValueError(
             f"it needs {size >> 20} MB, and the disk of {runs_folder()} has not that much; free some space"
         )
-    fresh = Path(mkdtemp(prefix=".import-", dir=runs_folder()))
-    try:
+    with new_incoming() as fresh:
         for row in manifest["files"]:
             _extract(bundle, row, fresh)
         check(fresh)
@@ -74,9 +74,7 @@ def _bring(bundle: zipfile.ZipFile, as_copy: bool) -> Run:
             os.rename(fresh, folder)  # onto nothing or an empty folder; never onto a run
         except OSError as error:
             raise ValueError(f"run {folder.name} cannot be put into {folder.parent} ({error.strerror})") from None
-        return Run(folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    return Run(folder)
 
 
 def _manifest(bundle: zipfile.ZipFile) -> dict[str, Any]:
@@ -143,7 +141,7 @@ def check(folder: Path) -> None:
         raise _Wrong(f"its method is {str(plan.method)[:80]!r}")
     card(plan.method)  # says that this method is not here
     checked_name(_must(plan.name, lambda name: isinstance(name, str), "name"))
-    for name in ("visitor", "cloned_from"):
+    for name in ("visitor", "cloned_from", "moment"):
         _must(getattr(plan, name), lambda value: isinstance(value, str) and len(value) <= 200, name)
     _must(plan.created, lambda created: _number(created) and 0 <= created < 1e11, "time")
     for part in (plan.values, plan.setup):

@@ -2,24 +2,17 @@
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
+from patience_runs import begin, busy, disk, home  # noqa: F401 - fixtures
+from served import PATIENCE, Server
 
-ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SWITCHES = (
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
 )  # fmt: skip
-PATIENCE = 60_000
-"""Milliseconds to wait for what must come; a busy machine is slow."""
 
 
 def pytest_collection_modifyitems(items):
@@ -28,36 +21,6 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if Path(item.path).is_relative_to(Path(__file__).parent):
                 item.add_marker(skip)
-
-
-class Server:
-    """The lab, served by a process of its own."""
-
-    def __init__(self, home, log):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.home, self.log = home, log
-        self.url = f"http://127.0.0.1:{self.port}"
-
-    def start(self):
-        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        environment = os.environ | {"VISIONARIUM_HOME": str(self.home), "PYTHONPATH": path}
-        code = f"from lab.asgi import serve; serve(port={self.port})"
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=log, stderr=log)
-        end = time.monotonic() + PATIENCE / 1000
-        while time.monotonic() < end:
-            try:
-                urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=5).close()
-                return
-            except OSError:
-                time.sleep(0.2)
-        raise TimeoutError(self.log.read_text())
-
-    def kill(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
 
 
 @pytest.fixture(scope="session")

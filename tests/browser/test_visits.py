@@ -55,7 +55,7 @@ def test_a_first_visit_leads_to_play_in_two_clicks(visit, shots):
     page.screenshot(path=shots / "home.png")
     page.get_by_role("link", name="Open it").click()
     page.get_by_text("stored answer").or_(page.get_by_text("live", exact=True)).first.wait_for()
-    page.locator("[data-testid=stImage] img, .stage img").first.wait_for()
+    page.locator("[data-testid=stImage] img, .stage img, .stage .part").first.wait_for()
     page.get_by_text("live", exact=True).first.wait_for()
     page.screenshot(path=shots / "play.png")
 
@@ -64,8 +64,8 @@ def test_a_lens_follows_the_hand(visit, shots):
     page = visit("/method?id=augmentation.randaugment&lens=Draws")
     live = page.locator(".live .says")
     live.filter(has_text="live ·").wait_for()
-    picture = page.locator(".stage img").first
-    before = picture.get_attribute("src")
+    picture = page.locator(".stage .part").nth(3)
+    before = picture.get_attribute("style")
     asked = []
     page.on("request", lambda request: asked.append(request) if request.url.endswith("/api/lens") else None)
     slider = page.locator(".knobs input[type=range]").nth(1)
@@ -75,7 +75,7 @@ def test_a_lens_follows_the_hand(visit, shots):
     for share in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99):
         page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2)
         page.wait_for_timeout(60)
-    until(lambda: picture.get_attribute("src") != before)
+    until(lambda: picture.get_attribute("style") != before)
     page.mouse.up()
     until(lambda: asked and json.loads(asked[-1].post_data)["knobs"]["m"] == int(slider.input_value()))
     settled(page)

@@ -107,22 +107,38 @@ def test_heat_maps_of_three_images_keep_their_numbers(tmp_path):
 
 
 def test_rows_after_a_resume_replace_the_cancelled_ones_and_half_a_row_is_left(tmp_path):
-    record = Record(tmp_path)
-    for step in (1, 2, 3):
-        record.write(step, {"loss": torch.tensor(float(step)), "views": torch.rand(1, 1, 2, 2)}, media=True)
-    record.write(3, {"extra": 5}, media=False)
-    record.close()
+    with Record(tmp_path) as record:
+        for step in (1, 2, 3):
+            record.write(step, {"loss": torch.tensor(float(step)), "views": torch.rand(1, 1, 2, 2)}, media=True)
+        record.write(3, {"extra": 5}, media=False)
     assert [row["loss"] for row in rows(tmp_path)] == [1, 2, 3]
     assert rows(tmp_path)[-1]["extra"] == 5
-    record = Record(tmp_path, resume=2, seconds=10.0)
-    assert [step for step, _ in media(tmp_path)] == [1, 2]
-    record.write(3, {"loss": 30.0}, media=False)
-    record.close()
+    with Record(tmp_path, resume=2, seconds=10.0) as record:
+        assert [step for step, _ in media(tmp_path)] == [1, 2]
+        record.write(3, {"loss": 30.0}, media=False)
     assert [row["loss"] for row in rows(tmp_path)] == [1, 2, 30]
     assert rows(tmp_path)[-1]["time"] >= 10
     with open(tmp_path / "metrics.jsonl", "a") as file:
         file.write('{"step": 4, "lo')
     assert [row["step"] for row in rows(tmp_path)] == [1, 2, 3]
+
+
+def test_an_error_takes_no_rows_with_it_and_is_not_hidden_by_another(tmp_path):
+    record = Record(tmp_path)
+    record.write(1, {"loss": 2.0}, media=False)
+    record.write(2, {"loss": float("nan")}, media=False)
+    with pytest.raises(RuntimeError, match="no luck"), record:
+        raise RuntimeError("no luck")
+    assert [row["loss"] for row in rows(tmp_path)] == [2.0, None]
+
+
+def test_who_begins_anew_cancels_what_is_there(tmp_path):
+    for loss in (1.0, 5.0):
+        with Record(tmp_path) as record:
+            assert rows(tmp_path) == []
+            record.write(3, {"loss": loss}, media=False)
+        (tmp_path / "media" / ".00000003.safetensors.77.tmp").touch()
+    assert [row["loss"] for row in rows(tmp_path)] == [5.0]
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_is_named(tmp_path):

@@ -1,1 +1,1 @@
-from patience_runs import begin, home  # noqa: F401 - fixtures
+from patience_runs import begin, busy, disk, home  # noqa: F401 - fixtures

@@ -31,6 +31,11 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", place], check=True)
 
 
+@pytest.mark.fault(
+    "the disk fills up while a run computes",
+    "failed with a sentence; the last checkpoint is whole; resume once there is room",
+    lost="steps since the checkpoint, which are done again",
+)
 def test_a_disk_that_fills_up_fails_the_run_with_a_sentence_and_loses_nothing(home, small_disk):
     folder = small_disk / "run"
     params = catalog.method("toy.patience").params.make({"steps": 400, "wait": 0.01})
@@ -58,6 +63,10 @@ def test_a_disk_that_fills_up_fails_the_run_with_a_sentence_and_loses_nothing(ho
     assert [row["step"] for row in run.series()] == list(range(1, 401))
 
 
+@pytest.mark.fault(
+    "the disk fills up during an export",
+    "a sentence; nothing under the final name",
+)
 def test_an_export_that_does_not_fit_leaves_nothing_under_its_name(home, small_disk):
     run = plan("toy.patience", catalog.method("toy.patience").params.make({}), Setup(device="cpu"))
     assert carry_out(run.folder) == "done"

@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from patience_runs import computes, ends, kill, losses, until
+from patience_runs import computes, ends, kill, losses, undisturbed, until
 
 from engine.folder import read_state, wish
 from engine.lock import holder
@@ -27,24 +27,6 @@ def gone(pid):
         return True
 
 
-@pytest.fixture
-def whole():
-    """The losses of the toy's first steps, run without any accident."""
-    from patience import Patience, PatienceParams, train
-
-    from engine.bench import Bench, Setup
-    from engine.method import Method, drive
-
-    def run(steps):
-        params = PatienceParams.make({"steps": steps})
-        bench = Bench(Setup(device="cpu"))
-        method = Method(PatienceParams, Patience, train, (), (), None)
-        model = Patience(params, bench.facts(params))
-        return [float(report["loss"]) for report in drive(method, model, params, bench)]
-
-    return run
-
-
 STARTER = """
 import sys, time
 from engine.bench import Setup
@@ -56,7 +38,11 @@ time.sleep(60)
 """
 
 
-def test_a_killed_starter_changes_nothing_and_two_starters_share_a_home(home, whole):
+@pytest.mark.fault(
+    "the app or the program that started a run is killed",
+    "the run goes on; the next app finds it",
+)
+def test_a_killed_starter_changes_nothing_and_two_starters_share_a_home(home):
     starters = [
         subprocess.Popen(
             [sys.executable, "-c", STARTER], stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -70,7 +56,7 @@ def test_a_killed_starter_changes_nothing_and_two_starters_share_a_home(home, wh
     assert [run.id for run in all_runs()] == sorted(ids, reverse=True)
     for id in ids:
         assert ends(find(id)) == "done"
-        assert losses(find(id)) == pytest.approx(whole(40))
+        assert losses(find(id)) == pytest.approx(undisturbed(40))
 
 
 def test_a_cancel_is_acknowledged_at_once_and_never_shown_as_done_while_the_process_lives(begin):
@@ -90,59 +76,6 @@ def test_a_cancel_is_acknowledged_at_once_and_never_shown_as_done_while_the_proc
     step = read_state(run.folder)["step"]
     assert [kept for kept, _ in run.checkpoints()] == [step]
     assert len(losses(run)) == step
-
-
-def test_a_killed_run_fails_with_its_cause_and_goes_on_from_its_checkpoint(begin, whole):
-    run = begin(steps=60, wait=0.05)
-    pid = computes(run)
-    run.save_now()
-    until(lambda: run.checkpoints())
-    kill(pid)
-    assert ends(run) == "failed"
-    assert run.cause == "killed by SIGKILL"
-    assert run.hint == "Resume goes on from its last checkpoint."
-    run.resume()
-    assert ends(run) == "done"
-    assert losses(run) == pytest.approx(whole(60))
-
-
-def test_a_killed_supervisor_lets_the_run_save_itself_and_leave(begin, whole):
-    run = begin(steps=60, wait=0.05)
-    pid = computes(run)
-    supervisor = holder(run.folder / "live.lock")
-    assert supervisor != pid
-    kill(supervisor)
-    states = set()
-    while not gone(pid):
-        states.add(run.state)
-        time.sleep(0.005)
-    assert states <= {"running", "cancelling"}, "it was shown as ended while its process lived"
-    assert run.state == "cancelled"
-    assert run.cause == "stopped by SIGTERM; its work is saved"
-    run.resume()
-    assert ends(run) == "done"
-    assert losses(run) == pytest.approx(whole(60))
-
-
-def test_supervisor_and_run_killed_together_are_lost_and_found(begin, whole):
-    run = begin(steps=60, wait=0.05)
-    pid = computes(run)
-    run.save_now()
-    until(lambda: run.checkpoints())
-    supervisor = holder(run.folder / "live.lock")
-    os.kill(supervisor, signal.SIGSTOP)  # so that it cannot tell what it sees
-    kill(pid)
-    kill(supervisor)
-    assert until(lambda: run.state == "lost")
-    assert "without a word" in run.cause
-    before = run.checkpoints()[-1][1].read_bytes()
-    run.resume()
-    assert run.live
-    with pytest.raises(ValueError, match="there is nothing to resume"):
-        run.resume()
-    assert ends(run) == "done"
-    assert losses(run) == pytest.approx(whole(60))
-    assert before
 
 
 def test_the_line_goes_by_planning_past_the_cancelled_and_the_killed(begin):
@@ -166,6 +99,10 @@ def test_the_line_goes_by_planning_past_the_cancelled_and_the_killed(begin):
     assert (cancelled.state, killed.state, paused.state) == ("cancelled", "lost", "paused")
 
 
+@pytest.mark.fault(
+    "a second supervisor for a live run",
+    "refused with a sentence",
+)
 def test_a_second_supervisor_of_a_live_run_is_refused(begin):
     run = begin(**SLOW)
     pid = computes(run)
@@ -194,6 +131,10 @@ def command_line(*words):
     return process, run
 
 
+@pytest.mark.fault(
+    "Ctrl-C in the terminal that follows a run",
+    "the run saves itself and ends as cancelled",
+)
 def test_interrupting_the_command_line_saves_and_cancels(home):
     process, run = command_line()
     process.send_signal(signal.SIGINT)
@@ -207,6 +148,10 @@ def test_interrupting_the_command_line_saves_and_cancels(home):
     assert [kept for kept, _ in run.checkpoints()] == [step]
 
 
+@pytest.mark.fault(
+    "the command line that follows a run is killed",
+    "the run goes on",
+)
 def test_a_killed_command_line_leaves_its_run_at_work(home):
     process, run = command_line("--device", "cpu")
     process.kill()

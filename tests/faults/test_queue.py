@@ -1,12 +1,13 @@
 """Two hundred waiting runs with their real supervisors, all killed; moves, turns and holds as processes keep them."""
 
+import json
 import os
 import subprocess
 import sys
 import time
 
 import pytest
-from patience_runs import computes, ends, kill, until
+from patience_runs import computes, ends, kill, lab, until
 
 from engine import catalog
 from engine.bench import Setup
@@ -17,23 +18,6 @@ from lab.runs.run import LOCAL, plan, resume
 
 pytestmark = pytest.mark.faults
 MANY = 200
-
-HOLD = (
-    "import sys, time, pathlib; from engine.lock import Lock; path = pathlib.Path(sys.argv[1]); "
-    "path.parent.mkdir(parents=True, exist_ok=True); lock = Lock(path); print(lock.take(), flush=True); time.sleep(600)"
-)
-
-
-@pytest.fixture
-def busy(home):
-    """The slot of the CPU is taken by another process, so that all runs wait; kill it to free the slot."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, home / "devices" / "cpu" / "slot.lock"], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "True\n"
-    yield process
-    process.kill()
-    process.communicate()
 
 
 @pytest.fixture
@@ -58,6 +42,10 @@ def started(run):
     return (run.folder / "metrics.jsonl").stat().st_mtime
 
 
+@pytest.mark.fault(
+    "the supervisors of 200 waiting runs are killed",
+    "lost; resumed, they wait in their old order",
+)
 def test_two_hundred_waiting_runs_are_killed_and_go_on_waiting_in_their_old_order(busy, planned):
     runs = [planned() for _ in range(MANY)]
     LOCAL.submit(*(run.folder for run in runs))
@@ -130,6 +118,10 @@ def test_now_beside_runs_beside_what_runs_and_a_pause_keeps_the_place(home, plan
     assert [ends(run) for run in slow] == ["cancelled"] * 3
 
 
+@pytest.mark.fault(
+    "a process is killed while it changes the line",
+    "the line is whole and unlocked",
+)
 def test_a_supervisor_killed_while_it_changes_the_line_leaves_it_whole_and_unlocked(busy, planned):
     runs = [planned() for _ in range(4)]
     LOCAL.submit(*(run.folder for run in runs))
@@ -143,3 +135,32 @@ def test_a_supervisor_killed_while_it_changes_the_line_leaves_it_whole_and_unloc
     mover.communicate()
     runs[3].move("next")
     assert names() == [runs[3].id, runs[0].id, runs[1].id, runs[2].id]
+
+
+MOVES = """
+import random, sys
+from contextlib import suppress
+from pathlib import Path
+from lab.runs import queue
+chance, folders = random.Random(int(sys.argv[1])), [Path(name) for name in sys.argv[2:]]
+for _ in range(80):
+    with suppress(ValueError):  # it is the first, the last, or just now held
+        folder = chance.choice(folders)
+        chance.choice([lambda: queue.move(folder, chance.choice(queue.WHERE)), lambda: queue.hold(folder),
+                       lambda: queue.release(folder)])()
+"""
+
+
+@pytest.mark.fault(
+    "two apps change the same waiting line at the same time", "the line is whole, and both show the same"
+)
+def test_two_processes_that_move_at_the_same_time_lose_no_run(busy, planned):
+    runs = [planned() for _ in range(6)]
+    LOCAL.submit(*(run.folder for run in runs))
+    movers = [subprocess.Popen([sys.executable, "-c", MOVES, seed, *(run.folder for run in runs)]) for seed in "12"]
+    while any(mover.poll() is None for mover in movers):
+        assert sorted(names()) == sorted(run.id for run in runs)
+    assert [mover.returncode for mover in movers] == [0, 0]
+    told = json.loads(lab("runs", "queue", "--json")[1])
+    assert [row["id"] for row in told] == names()
+    assert {run.state for run in runs} == {"queued"}

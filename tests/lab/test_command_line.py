@@ -132,7 +132,7 @@ def test_methods_as_json_has_all_that_a_program_needs(call):
         "idea": row["idea"],
         "presets": ["tiny", "demo", "paper"],
         "lenses": ["Blend in"],
-        "knobs": ["data", "steps", "batch", "lr", "wait", "fail_at", "hang_at"],
+        "knobs": ["data", "steps", "batch", "lr", "wait", "fail_at", "hang_at", "full_at", "hoard_at", "hoard"],
     }
     assert call("methods")[1].splitlines()[1].split()[:4] == ["toy.patience", "Patience", "This", "checkout"]
 

@@ -4,11 +4,10 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
-from engine import catalog
+from engine import catalog, clock
 from engine.bench import Setup
 from engine.folder import Plan, plan_run, wish, wishes, write_state
 from lab.runs import ENDED, LIVE, Run, executors
@@ -187,7 +186,7 @@ def test_the_first_asking_counts_and_nothing_is_said_once_it_ended(planned, hold
     write_state(run.folder, "running")
     assert run.ending == ""
     run.pause()
-    os.utime(run.folder / "control" / "pause", (time.time() - 5, time.time() - 5))
+    (run.folder / "control" / "pause").write_text(earlier(5))
     run.pause()
     run.cancel()
     assert run.ending == "finishing its step, asked 5 s ago; SIGTERM follows in 5 s"
@@ -202,6 +201,38 @@ def test_only_a_waiting_run_has_a_place(planned):
     for ask in (lambda: run.move("up"), run.hold, run.release, run.now):
         with pytest.raises(ValueError, match=f"run {run.id} is done: only a waiting run "):
             ask()
+
+
+def earlier(seconds):
+    """The stamp of a moment that was so many seconds ago."""
+    now, boot = clock.stamp().split(" ")
+    return f"{float(now) - seconds} {boot}"
+
+
+def test_a_moment_of_another_start_of_the_machine_or_to_come_cannot_be_measured_from():
+    assert 4.9 < clock.since(earlier(5)) < 60
+    for stamp in (earlier(-5), earlier(5)[:-1] + "?", "", "nonsense", "nan"):
+        assert clock.since(stamp) is None
+
+
+def test_a_plan_counts_as_new_for_ten_seconds_whatever_its_date(planned):
+    run = planned()
+    told = json.loads((run.folder / "run.json").read_text())
+    for moment, created, state in (
+        (told["moment"], 9e9, "queued"),
+        (earlier(9), 0, "queued"),
+        (earlier(11), 9e9, "lost"),
+    ):
+        (run.folder / "run.json").write_text(json.dumps(told | {"moment": moment, "created": created}))
+        assert run.state == state
+
+
+def test_a_wish_on_a_full_disk_counts_without_its_time(planned, hold):
+    run = planned()
+    hold(run)
+    write_state(run.folder, "running")
+    (run.folder / "control" / "pause").touch()
+    assert run.ending == "finishing its step, asked 0 s ago; SIGTERM follows in 10 s"
 
 
 def test_resuming_forgets_the_wishes_of_before(planned, monkeypatch):

@@ -27,10 +27,13 @@ class PatienceParams(Params):
     data: str = knob("garments", "images")
     steps: int = knob(5, "optimiser steps", 1, 1_000_000, tiny=3, paper=1000)
     batch: int = knob(4, "images a step", 1, 1000)
-    lr: float = knob(0.1, "step size", 0.0, 10.0, log=True)
-    wait: float = knob(0.0, "seconds a step", 0.0, 100.0, unit="s", fold=True)
+    lr: float = knob(0.1, "step size", 0.0, 10.0)
+    wait: float = knob(0.0, "seconds a step", 0.0, 1e6, unit="s", fold=True)
     fail_at: int = knob(0, "the step that raises", 0, 1_000_000, fold=True)
     hang_at: int = knob(0, "the step that answers nobody", 0, 1_000_000, fold=True)
+    full_at: int = knob(0, "the step for which a GPU has no memory", 0, 1_000_000, fold=True)
+    hoard_at: int = knob(0, "the step that takes memory", 0, 1_000_000, fold=True)
+    hoard: int = knob(16, "how much it takes for each image", 1, 10_000, unit="MB", fold=True)
 
 
 class Patience(nn.Module):
@@ -47,6 +50,13 @@ def train(model, params, bench):
             raise RuntimeError("this step was told to fail")
         if bench.done == params.hang_at:
             hang()
+        if bench.done == params.full_at:
+            raise torch.OutOfMemoryError(
+                "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.11 GiB of which "
+                "1.12 GiB is free. Including non-PyTorch memory, this process has 77.98 GiB memory in use."
+            )
+        if bench.done == params.hoard_at:
+            torch.ones(params.batch * params.hoard << 18)  # of four bytes each
         loss = ((model.weight - batch.images.mean((0, 2, 3))) ** 2).sum()
         (slope,) = torch.autograd.grad(loss, model.weight)
         model.weight.data -= params.lr * slope
