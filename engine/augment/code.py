@@ -1,13 +1,16 @@
 """The code that builds the same policy elsewhere, as text to copy: torchvision's, or timm's where torchvision has none.
 
-Given the same decisions, torchvision.transforms.v2 makes the same picture of uint8, but for a level of 255 after color
-and sharpness, which it rounds otherwise, and for pixels that solarize finds exactly at its threshold.
+Given the same decisions, torchvision.transforms.v2 makes the same picture of uint8, but for a level of 255 after color,
+sharpness and autocontrast, which it rounds otherwise, and for pixels that solarize finds exactly at its threshold.
 """
 
 from __future__ import annotations
 
+from textwrap import fill, indent
+
 from engine.augment.augmix import AugMix
 from engine.augment.autoaugment import AutoAugment
+from engine.augment.magnitudes import magnitudes
 from engine.augment.operations import OPERATIONS
 from engine.augment.policy import Policy
 from engine.augment.randaugment import RandAugment
@@ -56,17 +59,19 @@ def _randaugment(policy: RandAugment) -> str:
 
 
 def _warps(policy: Policy) -> str:
-    fill = list(policy.fill) if isinstance(policy.fill, tuple) else policy.fill
-    return f"interpolation=v2.InterpolationMode.{policy.interpolation.upper()}, fill={fill}"
+    # Given 0, torchvision would darken bilinear borders twice; without a fill it draws what we draw.
+    fills = list(policy.fill) if isinstance(policy.fill, tuple) else [policy.fill]
+    outside = (fills if len(fills) > 1 else fills[0]) if any(fills) else None
+    return f"interpolation=v2.InterpolationMode.{policy.interpolation.upper()}, fill={outside}"
 
 
 def _timm(policy: RandAugment) -> str:
     """A draw of the identity, which timm lacks, is an operation that is not applied: p becomes 13/14 of itself."""
     share = policy.p * len(TIMM) / len(OPERATIONS)
     string = f"rand-m{policy.m}-n{policy.n}-p{share:.6f}" + ("-mmax30" if policy.scale == "tf" else "")
-    fill = tuple(round(each) for each in (policy.fill if isinstance(policy.fill, tuple) else (policy.fill,) * 3))
+    grey = tuple(round(each) for each in (policy.fill if isinstance(policy.fill, tuple) else (policy.fill,) * 3))
     moves = "'translate_const': 100, " if policy.scale == "tf" else ""
-    names = ", ".join(f"'{_timm_name(name, policy)}'" for name in TIMM)
+    names = fill(", ".join(f"'{_timm_name(name, policy)}'" for name in TIMM), 92)
     own = f"rand-m{policy.m}-n{policy.n}" + ("-inc1" if policy.scale == "timm-inc" else "")
     says = (
         "# torchvision has no such scale, and TensorFlow's own code is for its tensors. timm has the same table."
@@ -74,10 +79,15 @@ def _timm(policy: RandAugment) -> str:
         else f"# torchvision has no such scale. timm's own '{own}' has Invert and SolarizeAdd too and no identity,\n"
         "# and applies half of what it draws."
     )
+    if magnitudes(policy.scale, (1, 1))["posterize"].values[policy.m] == 0:
+        says += (
+            "\n# Here posterize keeps 0 bits: black with us and with older releases of Pillow; newer ones refuse it."
+        )
     return (
         f"{says}\nfrom PIL import Image\nfrom timm.data.auto_augment import rand_augment_transform\n\n"
-        f"options = {{{moves}'img_mean': {fill}, 'interpolation': Image.Resampling.{policy.interpolation.upper()}}}\n"
-        f"transform = rand_augment_transform(\n    '{string}', options,\n    transforms=[{names}],\n)\n"
+        f"options = {{{moves}'img_mean': {grey}, 'interpolation': Image.Resampling.{policy.interpolation.upper()}}}\n"
+        f"transform = rand_augment_transform(\n    '{string}', options,\n"
+        f"    transforms=[\n{indent(names, ' ' * 8)},\n    ],\n)\n"
     )
 
 

@@ -42,15 +42,14 @@ def move_boxes(
         moved = clip(_hull(step(_corners(moved), turn_now, shift_now)), height, width)
     whole = _hull(corners)
     within = clip(whole, height, width)
-    kept = torch.cat(
-        (torch.maximum(moved[..., :2], within[..., :2]), torch.minimum(moved[..., 2:], within[..., 2:])), -1
-    )
+    low, high = torch.maximum(moved[..., :2], within[..., :2]), torch.minimum(moved[..., 2:], within[..., 2:])
+    kept = torch.cat((low, high), dim=-1)
     gone = area(kept) <= least * area(whole)
     return kept.masked_fill(gone[..., None], torch.nan).to(boxes.dtype)
 
 
 def move_masks(policy: Policy, decisions: Decisions, masks: Tensor) -> Tensor:
-    """The masks (B, H, W), integers of 0 to 2^24, after what was decided: by nearest pixel, `VOID` beyond the border."""
+    """The masks (B, H, W), integers of 0 to 2^24, after what was decided: by nearest pixel, `VOID` from outside."""
     _check(decisions, masks, "masks", masks.ndim == 3 and not masks.is_floating_point(), "(B, H, W), of integers")
     matrix = _warps(policy, decisions, (masks.shape[1], masks.shape[2]))
     moved = masks[:, None].float()

@@ -33,7 +33,8 @@ def applied(policy: Policy, decisions: Decisions, size: tuple[int, int]) -> list
     def step(operation: int, m: int, sign: int) -> str:
         name = NAMES[operation]
         row = table[name]
-        number = f" {WRITTEN[row.unit].format(row.at(m, sign))}" if row.unit else ""
+        # 0.0 is added so that nothing, negated, is not written "-0".
+        number = f" {WRITTEN[row.unit].format(row.at(m, sign) + 0.0)}" if row.unit else ""
         return name.replace("_", " ") + number
 
     def words(b: int) -> str:

@@ -74,7 +74,8 @@ def magnitudes(space: Space, size: tuple[int, int]) -> dict[str, Magnitudes]:
     "timm": `rand-mM` of timm (data/auto_augment.py): tf's table, but that M stops at 10 and that translations are up to
     0.45 of the side, to fractions of a pixel.
     "timm-inc": `rand-mM-inc1`. Enhancements, either way, and solarize grow from nothing; posterize from 4 bits to 0.
-    Both lack timm's further operations: it has Invert and SolarizeAdd, and no identity.
+    Both are of our fourteen operations: timm draws from Invert and SolarizeAdd as well, and has no identity. 0 bits are
+    black, as in older releases of Pillow; with newer ones timm fails there (M <= 2, or 10 and more with inc1).
     "autoaugment", "augmix" (10 bins), "wide" (TrivialAugment, 31): torchvision.transforms.
     """
     check_scale(space, Space)

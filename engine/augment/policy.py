@@ -93,9 +93,8 @@ def carry_out(
         return chain(images, decisions.kind, number, matrix)
     # The chains of an image are images of one larger batch.
     chains, share = len(decisions.share) - 1, to(decisions.share, images)
-    beside = (
-        part.unflatten(0, (chains, -1)).transpose(0, 1).flatten(1, 2) for part in (decisions.kind, number, matrix)
-    )
+    steps = (decisions.kind, number, matrix)
+    beside = (each.unflatten(0, (chains, -1)).transpose(0, 1).flatten(1, 2) for each in steps)
     after = chain(images.repeat(chains, 1, 1, 1), *beside).view(chains, *images.shape)
     mixed = per_image(share[0]) * images
     for weight, each in zip(share[1:], after, strict=True):
