@@ -40,6 +40,8 @@ def move_boxes(
     for turn_now, shift_now in zip(to(turn, moved), to(shift, moved), strict=True):
         corners = step(corners, turn_now, shift_now)
         moved = clip(_hull(step(_corners(moved), turn_now, shift_now)), height, width)
+        # A box without area, turned, would have one again.
+        moved = moved.masked_fill((area(moved) <= 0)[..., None], torch.nan)
     whole = _hull(corners)
     within = clip(whole, height, width)
     low, high = torch.maximum(moved[..., :2], within[..., :2]), torch.minimum(moved[..., 2:], within[..., 2:])
@@ -83,7 +85,8 @@ def _check(decisions: Decisions, given: Tensor, name: str, right: bool, shape: s
 
 def _corners(boxes: Tensor) -> Tensor:
     """(..., 4) -> (..., 4, 2): x, y of the corners."""
-    return boxes[..., [0, 1, 2, 1, 0, 3, 2, 3]].unflatten(-1, (4, 2))
+    left, top, right, bottom = boxes.unbind(dim=-1)
+    return torch.stack((left, top, right, top, left, bottom, right, bottom), dim=-1).unflatten(-1, (4, 2))
 
 
 def _hull(corners: Tensor) -> Tensor:

@@ -133,6 +133,25 @@ def test_there_and_back_is_the_identity_for_what_stayed_inside():
     assert (again[..., 50:] == 255).all()
 
 
+def test_what_left_is_not_brought_back_by_a_turn():
+    moves = decided(["translate_x"], 30), decided(["rotate"], 30)
+    rows = [(each.operation, each.magnitude, each.sign, each.applied) for each in moves]
+    both = Decisions(*(torch.cat(pair) for pair in zip(*rows, strict=True)))
+    policy, boxes = RandAugment(2, 30), torch.tensor([[[40.0, 0, 60, 8]]])
+    assert move_boxes(policy, moves[0], boxes, SIZE)[0, 0].isnan().all()
+    assert move_boxes(policy, both, boxes, SIZE)[0, 0].isnan().all()
+
+
+def test_the_host_never_waits_for_boxes_or_masks(watch):
+    policy = RandAugment(2, 9)
+    decisions = policy.draw(30, seeded())
+    boxes, masks = torch.empty(30, 5, 4, device="meta"), torch.empty(30, 40, 60, dtype=torch.long, device="meta")
+    with watch() as seen:
+        assert move_boxes(policy, decisions, boxes, SIZE).shape == (30, 5, 4)
+        assert move_masks(policy, decisions, masks).dtype == torch.long
+    assert not seen.waits
+
+
 def test_absent_boxes_stay_absent_and_too_little_is_dropped():
     boxes = torch.tensor([[[40.0, 10, 60, 20], [torch.nan] * 4, [45.0, 10, 59, 20]]])
     policy, decisions = RandAugment(1, 18), decided(["translate_x"], 18)  # 16 pixels to the right: 4 of 20, none of 14
