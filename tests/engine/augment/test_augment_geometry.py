@@ -134,10 +134,10 @@ def test_there_and_back_is_the_identity_for_what_stayed_inside():
 
 
 def test_what_left_is_not_brought_back_by_a_turn():
-    moves = decided(["translate_x"], 30), decided(["rotate"], 30)
+    moves = decided(["translate_x"], 3), decided(["rotate"], 30)  # by 2 pixels, just out of the picture
     rows = [(each.operation, each.magnitude, each.sign, each.applied) for each in moves]
     both = Decisions(*(torch.cat(pair) for pair in zip(*rows, strict=True)))
-    policy, boxes = RandAugment(2, 30), torch.tensor([[[40.0, 0, 60, 8]]])
+    policy, boxes = RandAugment(2, 30), torch.tensor([[[58.0, 15, 60, 25]]])
     assert move_boxes(policy, moves[0], boxes, SIZE)[0, 0].isnan().all()
     assert move_boxes(policy, both, boxes, SIZE)[0, 0].isnan().all()
 
