@@ -37,19 +37,19 @@ def applied(policy: Policy, decisions: Decisions, size: tuple[int, int]) -> list
         number = f" {WRITTEN[row.unit].format(row.at(m, sign) + 0.0)}" if row.unit else ""
         return name.replace("_", " ") + number
 
-    def words(b: int) -> str:
-        columns = (decisions.operation, decisions.magnitude, decisions.sign)
-        steps = list(zip(*(column[:, b].tolist() for column in columns), strict=True))
-        taken = [step(*each) if on else "" for each, on in zip(steps, decisions.applied[:, b].tolist(), strict=True)]
-        if decisions.share is None:
-            return _listed(taken)
-        own, *shares = decisions.share[:, b].tolist()
-        depth = len(taken) // len(shares)
-        chains = [_listed(taken[i * depth : (i + 1) * depth]) for i in range(len(shares))]
-        mixed = [f"{share:.0%} ({chain})" for share, chain in zip(shares, chains, strict=True)]
-        return ", ".join([f"{own:.0%} as it is", *mixed])
+    def words(steps: Sequence[tuple[int, int, int, bool]], shares: Sequence[float]) -> str:
+        said = [step(*what) if taken else "" for *what, taken in steps]
+        if not shares:
+            return _listed(said)
+        own, *others = shares
+        depth = len(said) // len(others)
+        chains = [_listed(said[i * depth : (i + 1) * depth]) for i in range(len(others))]
+        return ", ".join([f"{own:.0%} as it is", *map("{:.0%} ({})".format, others, chains)])
 
-    return [words(b) for b in range(decisions.operation.shape[1])]
+    rows = (decisions.operation, decisions.magnitude, decisions.sign, decisions.applied)
+    images = zip(*(row.T.tolist() for row in rows), strict=True)
+    shares = [[]] * decisions.operation.shape[1] if decisions.share is None else decisions.share.T.tolist()
+    return [words(list(zip(*image, strict=True)), share) for image, share in zip(images, shares, strict=True)]
 
 
 def _listed(steps: Sequence[str]) -> str:

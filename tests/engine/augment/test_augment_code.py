@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 import torch
+from PIL import Image
 from torchvision.transforms import v2
 
 from engine.augment import OPERATIONS, AugMix, AutoAugment, RandAugment, TrivialAugment
@@ -62,13 +63,14 @@ def test_and_decides_as_ours_does(policy, replay):
 @pytest.mark.parametrize("p", [1.0, 0.5])
 @pytest.mark.parametrize("scale", ["tf", "timm", "timm-inc"])
 def test_timm_draws_each_operation_as_often_as_ours(scale, p):
-    transform = built(RandAugment(3, 9, scale, p=p, interpolation="bilinear"))
+    transform = built(RandAugment(3, 9, scale, p=p, interpolation="bilinear", fill=(7.0, 8.0, 9.0)))
     assert transform.num_layers == 3
     assert transform.choice_weights is None  # evenly, with replacement
     assert len(transform.ops) == 13
     assert {op.magnitude for op in transform.ops} == {9}
     assert {op.magnitude_max for op in transform.ops} == ({30} if scale == "tf" else {None})
     assert {op.magnitude_std for op in transform.ops} == {0}
+    assert all(op.kwargs == {"fillcolor": (7, 8, 9), "resample": Image.Resampling.BILINEAR} for op in transform.ops)
     # One of ours is drawn with 1/14 and applied with p; one of theirs with 1/13, and applied with its prob.
     for op in transform.ops:
         assert op.prob / 13 == pytest.approx(p / len(OPERATIONS), abs=1e-6)
