@@ -51,7 +51,7 @@ from engine.ops.warp import rotation, warp
 
 SHOWN, COURSE, BANK = 8, 500, 10_000
 """Pictures in an exhibit; pictures that are asked in the course of training; those that the baseline knows at most."""
-TABLE = "torchvision's table of magnitudes, or the authors' released one, in which two operations run backwards"
+TABLE = "torchvision's table of magnitudes; in the authors' (tf) and in timm's two operations run backwards"
 WORDS = [name.replace("_", " ") for name in OPERATIONS]
 
 
@@ -252,8 +252,8 @@ METHOD = Method(
                        "By how much a pixel changes on average (of 1), at each M. On a fair scale no curve falls.",
                        over="M"),
                 Table(("operation", "at_0", "at_30", "most_at", "with_M"),
-                      "Try scale tf: posterize and solarize weaken as M grows, and the enhancements do nothing at "
-                      "M = 5, so that a larger M is not a stronger augmentation."),
+                      "Try scale tf or timm: posterize and solarize weaken as M grows, and the enhancements do "
+                      "nothing at M = 5, so that a larger M is not a stronger augmentation. timm-inc mends that."),
             ),
             "Every operation at every strength on your first picture, measured: does more M mean more effect?",
         ),

@@ -180,7 +180,8 @@ def test_a_network_that_does_not_look_never_loses_the_class():
 
 def test_the_sheet_tells_what_takes_no_magnitude_and_what_runs_backwards():
     images = torch.linspace(0.05, 0.95, 28 * 28).view(1, 1, 28, 28)
-    for scale, backwards in (("torchvision", set()), ("tf", {"posterize", "solarize"})):
+    released = {"posterize", "solarize"}
+    for scale, backwards in (("torchvision", set()), ("tf", released), ("timm", released), ("timm-inc", set())):
         told = answer("Sheet", Constant(), images, scale=scale)
         says = dict(zip(told["operation"], told["with_M"], strict=True))
         assert {name for name, word in says.items() if word == "takes no magnitude"} == {
