@@ -1,4 +1,4 @@
-"""RandAugment's operations, each over a whole batch with its own argument for each image.
+"""The operations of augmentation policies, each over a whole batch with its own argument for each image.
 
 Images are (B, C, H, W) as in `engine.augment.images`; every function returns the same shape and type. On uint8 each is
 equal to the bit to its namesake in torchvision.transforms.functional, whose rounding follows Pillow. Geometry is one
@@ -16,7 +16,7 @@ from engine.augment.images import floating, per_image, white
 
 
 class Operation(IntEnum):
-    """The paper's fourteen (arXiv:1909.13719, section 3), in torchvision's order."""
+    """RandAugment's fourteen (arXiv:1909.13719, section 3), in torchvision's order, and AutoAugment's fifteenth."""
 
     IDENTITY = 0
     SHEAR_X = 1
@@ -32,9 +32,12 @@ class Operation(IntEnum):
     SOLARIZE = 11
     AUTOCONTRAST = 12
     EQUALIZE = 13
+    INVERT = 14
 
 
-OPERATIONS: tuple[str, ...] = tuple(operation.name.lower() for operation in Operation)
+NAMES: tuple[str, ...] = tuple(operation.name.lower() for operation in Operation)
+OPERATIONS = NAMES[: Operation.INVERT]
+"""RandAugment's and TrivialAugment's fourteen."""
 
 
 def grey(images: Tensor) -> Tensor:
@@ -133,6 +136,11 @@ def equalize(images: Tensor) -> Tensor:
     table = torch.where(step == 0, torch.arange(256, device=images.device), table)
     answer = table.to(torch.uint8).gather(1, levels).view_as(images)
     return answer if images.dtype == torch.uint8 else answer.to(images.dtype) / 255
+
+
+def invert(images: Tensor) -> Tensor:
+    """The negative."""
+    return white(images) - images
 
 
 def _levels(images: Tensor) -> Tensor:

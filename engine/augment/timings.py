@@ -14,7 +14,10 @@ import torch
 from torch import Tensor
 from torchvision import transforms
 
+from engine.augment.augmix import AugMix
+from engine.augment.autoaugment import AutoAugment
 from engine.augment.randaugment import RandAugment
+from engine.augment.trivialaugment import TrivialAugment
 from engine.augment.views import simclr
 
 Augment = Callable[[Tensor], Tensor]
@@ -47,9 +50,9 @@ def table(
     batch: int | None = None, sizes: Sequence[int] = (32, 224), device: torch.device | str | None = None,
     rounds: int | None = None,
 ) -> list[Row]:  # fmt: skip
-    """Time RandAugment (n 2, m 9) and SimCLR's view on `batch` colour images of each size.
+    """Time the policies (RandAugment: n 2, m 9) and SimCLR's view on `batch` colour images of each size.
 
-    RandAugment is given uint8, as published, and kornia's float, since it takes nothing else; views are given float.
+    Policies are given uint8, as published, and kornia's float, since they take nothing else; views are given float.
 
     device: None takes a GPU when there is one. batch: None is 256 on a GPU; on a CPU 64, and 8 above 64 pixels. In each
     of the `rounds` (None: 20 on a GPU, 12 on a CPU) the libraries take turns, so that a slow moment hits all of them;
@@ -96,6 +99,9 @@ def _rivals(size: int) -> dict[str, Rivals]:
     kornia = _kornia(size, kernel)
     return {
         "RandAugment": Rivals(RandAugment(2, 9), transforms.RandAugment(2, 9), kornia.get("RandAugment")),
+        "AutoAugment": Rivals(AutoAugment(), transforms.AutoAugment(), kornia.get("AutoAugment")),
+        "TrivialAugment": Rivals(TrivialAugment(), transforms.TrivialAugmentWide(), kornia.get("TrivialAugment")),
+        "AugMix": Rivals(AugMix(), transforms.AugMix(all_ops=False), None),
         "SimCLR": Rivals(simclr(), view, kornia.get("SimCLR")),
     }
 
@@ -103,7 +109,7 @@ def _rivals(size: int) -> dict[str, Rivals]:
 def _kornia(size: int, kernel: int) -> dict[str, Augment]:
     try:
         import kornia.augmentation as others
-        from kornia.augmentation.auto import RandAugment as KorniaRandAugment
+        from kornia.augmentation import auto
     except ModuleNotFoundError:
         return {}
     view = torch.nn.Sequential(
@@ -113,7 +119,10 @@ def _kornia(size: int, kernel: int) -> dict[str, Augment]:
         others.RandomGrayscale(p=0.2),
         others.RandomGaussianBlur((kernel, kernel), (0.1, 2.0), p=0.5),
     )
-    return {"RandAugment": KorniaRandAugment(2, 9), "SimCLR": view}
+    return {
+        "RandAugment": auto.RandAugment(2, 9), "AutoAugment": auto.AutoAugment("imagenet"),
+        "TrivialAugment": auto.TrivialAugment(), "SimCLR": view,
+    }  # fmt: skip
 
 
 def _row(name: str, size: int, batch: int, device: torch.device, rounds: int, rivals: Rivals) -> Row:
@@ -121,7 +130,7 @@ def _row(name: str, size: int, batch: int, device: torch.device, rounds: int, ri
     small = torch.rand(batch, 3, max(2, size // 8), max(2, size // 8), generator=torch.Generator().manual_seed(0))
     images = torch.nn.functional.interpolate(small, (size, size), mode="bilinear").to(device)
     eight_bit = (images * 255).to(torch.uint8)
-    source = eight_bit if name == "RandAugment" else images
+    source = images if name == "SimCLR" else eight_bit
     works: dict[str, Callable[[], object]] = {
         "ours": lambda: rivals.ours(source, generator),
         "torchvision": lambda: [rivals.torchvision(image) for image in source],
@@ -154,12 +163,12 @@ def _milliseconds(work: Callable[[], object], device: torch.device) -> float:
 
 def show(rows: Sequence[Row]) -> str:
     """The rows as a text table."""
-    lines = [f"{'':12} {'pixels':>6} {'batch':>5} {'ours':>9} {'torchvision':>18} {'kornia':>18}   on {rows[0].device}"]
+    lines = [f"{'':14} {'pixels':>6} {'batch':>5} {'ours':>9} {'torchvision':>18} {'kornia':>18}   on {rows[0].device}"]
     for row in rows:
         kornia = "-" if row.kornia is None else f"{row.kornia:.1f} ms ({row.over_kornia:.1f}x)"
         torchvision = f"{row.torchvision:.1f} ms ({row.over_torchvision:.1f}x)"
         lines.append(
-            f"{row.augmentation:12} {row.size:6} {row.batch:5} {row.ours:6.1f} ms {torchvision:>18} {kornia:>18}"
+            f"{row.augmentation:14} {row.size:6} {row.batch:5} {row.ours:6.1f} ms {torchvision:>18} {kornia:>18}"
         )
     if rows[0].kornia is None:
         lines.append("kornia is not installed, so there is no comparison with it: pip install kornia")

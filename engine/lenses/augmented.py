@@ -3,48 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from engine.augment import OPERATIONS, RandAugment, Scale, apply_operation, magnitudes
+from engine.augment import (
+    OPERATIONS, AugMix, AutoAugment, Decisions, Policy, RandAugment, Scale, TrivialAugment, apply_operation, magnitudes,
+)  # fmt: skip
+from engine.augment.code import code
 from engine.augment.inspect import applied, contact_sheet, verdict
 from engine.augment.magnitudes import LARGEST
-from engine.augment.randaugment import Decisions
 from engine.bench import Bench
 from engine.lenses.classifier import Classifies
 from engine.method import Bars, Curves, Lens, Params, Pictures, Report, Table, knob
 
 TILES, MOST_OPERATIONS = 31, 8
-TABLE = "torchvision's table of magnitudes, or the authors' released one, in which two operations run backwards"
+TABLE = "torchvision's table of magnitudes; in the authors' (tf) and in timm's two operations run backwards"
 WORDS = [name.replace("_", " ") for name in OPERATIONS]
+POLICIES: dict[str, Policy] = {
+    "AutoAugment": AutoAugment("imagenet"), "TrivialAugment": TrivialAugment(), "AugMix": AugMix()
+}  # fmt: skip
 
 
 class DrawsParams(Params):
+    policy: Literal["RandAugment", "AutoAugment", "TrivialAugment", "AugMix"] = knob(
+        "RandAugment", "who decides; n, m and scale are RandAugment's alone"
+    )
     n: int = knob(2, "operations for each picture, one after the other", 0, MOST_OPERATIONS)
     m: int = knob(9, "magnitude of all of them", 0, LARGEST)
     scale: Scale = knob("torchvision", TABLE)
     seed: int = knob(0, "another draw", 0, 9999)
 
 
+def drawn(params: DrawsParams) -> tuple[Policy, Decisions]:
+    """The policy, and what it decides for TILES pictures.
+
+    What RandAugment draws does not depend on m, and a further operation leaves those before it: under the hand, each
+    tile changes and stays itself.
+    """
+    generator = torch.Generator().manual_seed(params.seed)
+    if params.policy != "RandAugment":
+        policy = POLICIES[params.policy]
+        return policy, policy.draw(TILES, generator)
+    every = RandAugment(MOST_OPERATIONS, params.m, params.scale).draw(TILES, generator)
+    rows = (every.operation, every.magnitude, every.sign, every.applied)
+    return RandAugment(params.n, params.m, params.scale), Decisions(*(row[: params.n] for row in rows))
+
+
 @torch.no_grad()
 def draws(model: Classifies, params: DrawsParams, images: Tensor, bench: Bench) -> Iterator[Report]:
-    """One picture as TILES epochs would show it, what made it so, and whether the network still sees what it was.
-
-    What is drawn does not depend on m, and a further operation leaves those before it: under the hand, each tile
-    changes and stays itself.
-    """
-    augment = RandAugment(params.n, params.m, params.scale)
-    every = RandAugment(MOST_OPERATIONS).draw(TILES, torch.Generator().manual_seed(params.seed))
-    decisions = Decisions(every.operation[: params.n], every.sign[: params.n])
-    tiles = augment.apply(images.expand(TILES, -1, -1, -1), decisions)
-    shown = torch.cat([images, tiles])
-    words = applied(augment, decisions, (images.shape[2], images.shape[3]))
-    yield {"tiles": shown, "applied": ["as it is", *words]}
+    """One picture as TILES epochs would show it, what made it so, and whether the network still sees what it was."""
+    policy, decisions = drawn(params)
+    shown = torch.cat([images, policy.apply(images.expand(TILES, -1, -1, -1), decisions)])
+    words = applied(policy, decisions, (images.shape[2], images.shape[3]))
+    report: Report = {"tiles": shown, "code": code(policy).rstrip().split("\n")}
+    yield report | {"applied": ["as it is", *words]}
     chance = model(shown).softmax(dim=1)
     best = int(chance[0].argmax())
-    words = [f"{model.classes[best]}, {float(chance[0, best]):.0%}", *words]
-    yield {"tiles": shown, "applied": words, "still": chance[:, best]}
+    called = f"{model.classes[best]}, {float(chance[0, best]):.0%}"
+    yield report | {"applied": [called, *words], "still": chance[:, best]}
 
 
 DRAWS = Lens(
@@ -53,6 +71,7 @@ DRAWS = Lens(
         Pictures(("tiles",), "Your picture and what the network calls it, then 31 draws, their operations in order. "
                  "The bar: how probable the network still finds what it called the original.",
                  under=("still", "applied")),
+        Table(("code",), "The same in a library, to copy."),
     ),
     "What a network in training sees of one picture: drag N and M, the draws stay the same.",
     takes="image",
@@ -85,8 +104,8 @@ SHEET = Lens(
         Curves(tuple(f"change/{name}" for name in OPERATIONS),
                "By how much a pixel changes on average (of 1), at each M. On a fair scale no curve falls.", over="M"),
         Table(("operation", "at_0", "at_30", "most_at", "with_M"),
-              "Try scale tf: posterize and solarize weaken as M grows, and the enhancements do nothing at M = 5, so "
-              "that a larger M is not a stronger augmentation."),
+              "Try scale tf or timm: posterize and solarize weaken as M grows, and the enhancements do nothing at "
+              "M = 5, so that a larger M is not a stronger augmentation. timm-inc mends that."),
     ),
     "Every operation at every strength, measured: does more M mean more effect?",
     takes="image",

@@ -27,8 +27,14 @@ def their_argument(name, m, sign, size):
     return float(values[m]) * (sign if signed else 1) if values.ndim else 0.0
 
 
-def decided(names, signs):
-    return Decisions(torch.tensor([[OPERATIONS.index(name) for name in names]]), torch.tensor([signs]))
+def decided(m, names, signs):
+    return Decisions.at(m, torch.tensor([[OPERATIONS.index(name) for name in names]]), torch.tensor([signs]))
+
+
+def part(decisions, steps, images):
+    """Some of the steps and images."""
+    rows = (decisions.operation, decisions.magnitude, decisions.sign, decisions.applied)
+    return Decisions(*(each[steps][:, images] for each in rows))
 
 
 def test_the_table_is_torchvisions():
@@ -49,7 +55,7 @@ def test_every_operation_at_every_magnitude_is_torchvisions(channels, interpolat
     images = pictures(2 * len(OPERATIONS), channels, *size)
     names, signs = OPERATIONS * 2, [1] * len(OPERATIONS) + [-1] * len(OPERATIONS)
     for m in range(31):
-        got = RandAugment(1, m, interpolation=interpolation).apply(images, decided(names, signs))
+        got = RandAugment(1, m, interpolation=interpolation).apply(images, decided(m, names, signs))
         for image, name, sign, one in zip(images, names, signs, got, strict=True):
             argument = their_argument(name, m, sign, size)
             want = _apply_op(image, their_name(name), argument, InterpolationMode(interpolation), None)
@@ -62,7 +68,7 @@ def test_large_images_too(size):
     images = pictures(len(names), 3, *size)
     # At 4, 12, 20, 28 torchvision's shears bring pixels from exactly between two others.
     for m in (4, 9, 28):
-        got = RandAugment(1, m).apply(images, decided(names, [1] * len(names)))
+        got = RandAugment(1, m).apply(images, decided(m, names, [1] * len(names)))
         for image, name, one in zip(images, names, got, strict=True):
             want = _apply_op(image, their_name(name), their_argument(name, m, 1, size), InterpolationMode.NEAREST, None)
             assert torch.equal(one, want), (name, m)
@@ -72,7 +78,7 @@ def test_floats_are_within_a_rounding_error_of_torchvision():
     names = [name for name in OPERATIONS if name not in ("posterize", "equalize", "solarize")]
     images = pictures(len(names)).float() / 255
     for m in (3, 17, 30):
-        got = RandAugment(1, m, interpolation="bilinear").apply(images, decided(names, [-1] * len(names)))
+        got = RandAugment(1, m, interpolation="bilinear").apply(images, decided(m, names, [-1] * len(names)))
         for image, name, one in zip(images, names, got, strict=True):
             argument = their_argument(name, m, -1, (28, 28))
             want = _apply_op(image, their_name(name), argument, InterpolationMode.BILINEAR, None)
@@ -84,8 +90,8 @@ def test_floats_of_eight_bits_become_what_uint8_becomes():
     names = ["posterize", "equalize", "solarize"] * 4
     for m in (3, 17, 30):
         augment = RandAugment(1, m)
-        floats = augment.apply(images.float() / 255, decided(names, [1] * 12))
-        whole = augment.apply(images, decided(names, [1] * 12))
+        floats = augment.apply(images.float() / 255, decided(m, names, [1] * 12))
+        whole = augment.apply(images, decided(m, names, [1] * 12))
         torch.testing.assert_close(floats, whole.float() / 255, rtol=0, atol=1e-6)
 
 
@@ -94,14 +100,14 @@ def test_a_batch_is_its_images_one_by_one():
     decisions = augment.draw(40, torch.Generator().manual_seed(0))
     together = augment.apply(images, decisions)
     for b in range(40):
-        alone = Decisions(decisions.operation[:, b : b + 1], decisions.sign[:, b : b + 1])
+        alone = part(decisions, slice(None), slice(b, b + 1))
         assert torch.equal(augment.apply(images[b : b + 1], alone)[0], together[b])
 
 
 def test_layers_follow_one_another():
     images, augment = pictures(30), RandAugment(2, 9)
     decisions = augment.draw(30, torch.Generator().manual_seed(0))
-    first, second = (Decisions(decisions.operation[n : n + 1], decisions.sign[n : n + 1]) for n in (0, 1))
+    first, second = (part(decisions, slice(n, n + 1), slice(None)) for n in (0, 1))
     assert torch.equal(augment.apply(images, decisions), augment.apply(augment.apply(images, first), second))
 
 
@@ -162,6 +168,21 @@ def test_operations_and_signs_are_drawn_evenly():
     assert abs(repeats - 1 / 14) < 3.3 * (1 / 14 / 7000) ** 0.5
 
 
+def test_with_probability_p_an_operation_is_applied_and_else_the_image_stays():
+    images, generator = pictures(300), torch.Generator().manual_seed(0)
+    decisions = RandAugment(2, 9, p=0.3).draw(300, generator)
+    assert abs(decisions.applied.double().mean() - 0.3) < 3.3 * (0.3 * 0.7 / 600) ** 0.5
+    after = RandAugment(2, 9, p=0.3).apply(images, decisions)
+    untouched = ~decisions.applied.any(dim=0)
+    assert untouched.any()
+    assert torch.equal(after[untouched], images[untouched])
+    assert torch.equal(RandAugment(2, 9, p=0)(images, generator), images)
+    # With p = 1 nothing more is drawn, so that a run of before is a run of now.
+    whole = RandAugment(2, 9, p=1).draw(300, torch.Generator().manual_seed(0))
+    assert torch.equal(whole.operation, decisions.operation)
+    assert whole.applied.all()
+
+
 def test_the_same_generator_decides_the_same():
     images, augment = pictures(32), RandAugment(2, 20)
     first = augment(images, torch.Generator().manual_seed(5))
@@ -179,10 +200,10 @@ def test_no_operations_is_the_identity():
 def test_the_host_never_waits_for_the_images_nor_loops_over_them(watch, dtype, fill):
     """A question about images on "meta" is an error, a copy to them must not block, and as many calls do any batch."""
     augment, calls = RandAugment(2, 9, fill=fill, interpolation="bilinear"), []
-    arguments("torchvision", 9, (32, 32))  # makes and keeps the table, which the calls below only read
+    arguments("torchvision", (32, 32))  # makes and keeps the table, which the calls below only read
     for batch in (14 * 2, 14 * 20):
         every = torch.arange(14).repeat(2, batch // 14)
-        decisions = Decisions(every, torch.ones_like(every))
+        decisions = Decisions.at(9, every, torch.ones_like(every))
         with watch() as seen:
             augmented = augment.apply(torch.empty(batch, 3, 32, 32, dtype=dtype, device="meta"), decisions)
         assert augmented.shape == (batch, 3, 32, 32)
@@ -199,6 +220,7 @@ def test_the_host_never_waits_for_the_images_nor_loops_over_them(watch, dtype, f
         (lambda: RandAugment(m=31), "m: expected a whole number from 0 to 30, got 31"),
         (lambda: RandAugment(m=2.5), "m: expected a whole number from 0 to 30, got 2.5"),
         (lambda: RandAugment(scale="pil"), "scale: 'pil' is not one of torchvision, tf"),
+        (lambda: RandAugment(p=1.5), "p: expected a probability from 0 to 1, got 1.5"),
         (lambda: magnitudes("pil", (8, 8)), "scale: 'pil' is not one of torchvision, tf"),
         (lambda: apply_operation(pictures(1), "shear", 3), "name: 'shear' is not one of identity, shear_x"),
         (lambda: apply_operation(pictures(1), "rotate", 3, 0), "sign: expected 1 or -1, got 0"),

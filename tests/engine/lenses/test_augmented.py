@@ -65,7 +65,8 @@ def test_a_network_that_does_not_look_never_loses_the_class():
 
 def test_the_sheet_tells_what_takes_no_magnitude_and_what_runs_backwards():
     images = torch.linspace(0.05, 0.95, 28 * 28).view(1, 1, 28, 28)
-    for scale, backwards in (("torchvision", set()), ("tf", {"posterize", "solarize"})):
+    released = {"posterize", "solarize"}
+    for scale, backwards in (("torchvision", set()), ("tf", released), ("timm", released), ("timm-inc", set())):
         told = answer(SHEET, Constant(), images, scale=scale)
         says = dict(zip(told["operation"], told["with_M"], strict=True))
         assert {name for name, word in says.items() if word == "takes no magnitude"} == {
@@ -122,3 +123,14 @@ def test_a_tile_stays_itself_under_the_hand():
         [word.split(" ")[0] for word in said.split(", ")]
         for said in answers(DRAWS, Constant(), pictures(1), n=2, m=9, seed=6)[0]["applied"][1:]
     ]
+
+
+@pytest.mark.parametrize("policy", ["RandAugment", "AutoAugment", "TrivialAugment", "AugMix"])
+def test_every_policy_tells_what_it_did_and_in_which_code(policy):
+    told = answer(DRAWS, Constant(), pictures(1), policy=policy)
+    assert len(told["applied"]) == len(told["tiles"]) == 32
+    assert len(set(told["applied"])) > 10
+    assert policy in "\n".join(told["code"])
+    compile("\n".join(told["code"]), "policy.py", "exec")
+    once_more = answer(DRAWS, Constant(), pictures(1), policy=policy)
+    assert torch.equal(told["tiles"], once_more["tiles"])
