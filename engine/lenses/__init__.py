@@ -2,5 +2,5 @@
 
 from engine.lenses import augmented
 
-CLASSIFIER = (augmented.DRAWS, augmented.SHEET, augmented.STILL)
+CLASSIFIER = (augmented.DRAWS, augmented.SHEET, augmented.STILL, augmented.MIX)
 """For any classifier, in the order in which they are offered; for the model that they get see `classifier`."""

@@ -9,7 +9,18 @@ import torch
 from torch import Tensor
 
 from engine.augment import (
-    OPERATIONS, AugMix, AutoAugment, Decisions, Policy, RandAugment, Scale, TrivialAugment, apply_operation, magnitudes,
+    OPERATIONS,
+    AugMix,
+    AutoAugment,
+    Decisions,
+    Policy,
+    RandAugment,
+    Scale,
+    TrivialAugment,
+    apply_operation,
+    cutmix,
+    magnitudes,
+    mixup,
 )  # fmt: skip
 from engine.augment.code import code
 from engine.augment.inspect import applied, contact_sheet, verdict
@@ -162,4 +173,42 @@ STILL = Lens(
              "destroys the class?"),
     ),
     "How strong may augmentation be before the network no longer knows what it sees?",
+)  # fmt: skip
+
+
+class MixParams(Params):
+    kind: Literal["mixup", "CutMix"] = knob("mixup", "blend two pictures, or paste a box of one into the other")
+    alpha: float = knob(1.0, "Beta parameter of the share: small, and most mixtures are nearly one picture", 0.05, 8.0,
+                        log=True)  # fmt: skip
+    seed: int = knob(0, "another draw", 0, 9999)
+
+
+@torch.no_grad()
+def mixed(model: Classifies, params: MixParams, images: Tensor, bench: Bench) -> Report:
+    """Pairs of the pictures mixed in three draws, and what the network sees of either."""
+    named = model(images).argmax(dim=1)
+    mix = {"mixup": mixup, "CutMix": cutmix}[params.kind]
+    generator = torch.Generator().manual_seed(params.seed)
+    report: dict[str, list] = {"mixture": [], "label": [], "first": [], "second": []}
+    for _ in range(3):
+        made = mix(images, named, generator, params.alpha, len(model.classes), per_image_share=True)
+        chance, other = model(made.images).softmax(dim=1), named[made.partner]
+        report["mixture"].append(made.images)
+        report["first"].append(chance.gather(1, named[:, None])[:, 0])
+        report["second"].append(chance.gather(1, other[:, None])[:, 0])
+        report["label"] += [
+            f"{share:.0%} {model.classes[one]}, {1 - share:.0%} {model.classes[two]}"
+            for share, one, two in zip(made.share.tolist(), named.tolist(), other.tolist(), strict=True)
+        ]
+    return {name: rows if name == "label" else torch.cat(rows) for name, rows in report.items()}
+
+
+MIX = Lens(
+    "Mix", MixParams, mixed,
+    (
+        Pictures(("mixture",), "The label that the mixture gets in training. The bars: how probable the network finds its "
+                 "first part and its second; one that was trained without mixtures tends to settle for one of them.",
+                 under=("first", "second", "label")),
+    ),
+    "Two pictures in one, and their labels with them.",
 )  # fmt: skip

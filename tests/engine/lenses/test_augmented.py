@@ -6,7 +6,7 @@ from torch import nn
 
 from engine.augment import OPERATIONS, apply_operation
 from engine.bench import Bench, Setup
-from engine.lenses.augmented import DRAWS, SHEET, STILL
+from engine.lenses.augmented import DRAWS, MIX, SHEET, STILL
 
 
 def answers(lens, model, images, **knobs):
@@ -134,3 +134,18 @@ def test_every_policy_tells_what_it_did_and_in_which_code(policy):
     compile("\n".join(told["code"]), "policy.py", "exec")
     once_more = answer(DRAWS, Constant(), pictures(1), policy=policy)
     assert torch.equal(told["tiles"], once_more["tiles"])
+
+
+@pytest.mark.parametrize("kind", ["mixup", "CutMix"])
+def test_a_mixture_has_its_parts_labels_and_shares(kind):
+    images = torch.cat([torch.full((2, 1, 16, 16), 0.1), torch.full((2, 1, 16, 16), 0.9)])
+    told = answer(MIX, Brightness(), images, kind=kind, seed=1)
+    assert told["mixture"].shape == (12, 1, 16, 16)
+    for picture, said, first, second in zip(told["mixture"], told["label"], told["first"], told["second"], strict=True):
+        (share, one), (rest, two) = (part.split("% ") for part in said.split(", "))
+        assert int(share) + int(rest) in (99, 100, 101)
+        level = {"dark": 0.1, "light": 0.9}
+        expected = (int(share) * level[one] + int(rest) * level[two]) / 100
+        assert picture.mean().item() == pytest.approx(expected, abs=0.01)
+        chance = dict(zip(("dark", "light"), Brightness()(picture[None]).softmax(1)[0].tolist(), strict=True))
+        assert (first.item(), second.item()) == pytest.approx((chance[one], chance[two]))
