@@ -131,48 +131,47 @@ class StillParams(Params):
 
 
 @torch.no_grad()
-def still_that_class(model: Classifies, params: StillParams, images: Tensor, bench: Bench) -> Report:
+def still_that_class(model: Classifies, params: StillParams, images: Tensor, bench: Bench) -> Iterator[Report]:
     """The probability of what the network called the untouched picture, as it is augmented ever more strongly."""
-    first, ms = model(images).softmax(dim=1).max(dim=1), range(0, LARGEST + 1, 3)
+    chance, first = model(images).softmax(dim=1)[0].max(dim=0)
+    course: dict[str, list[tuple[int, float]]] = {"average": [], "weakest_draw": [], "chance": []}
+    report: Report = {"original": images}
 
-    def kept(seen: Tensor) -> Tensor:
-        """(times * N, C, H, W) -> (N,): the probability of the first answer, averaged over the repetitions."""
-        times = len(seen) // len(images)
-        chance = model(seen).softmax(dim=1).gather(1, first.indices.repeat(times)[:, None])
-        return chance.view(times, len(images)).mean(dim=0)
-
-    def over_m(values: Tensor) -> Tensor:
-        return torch.stack([torch.tensor(ms, dtype=torch.float32), values.float().cpu()], dim=1)
+    def still(seen: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N,): the probability of the first answer."""
+        return model(seen).softmax(dim=1)[:, first]
 
     many = images.repeat(params.draws, 1, 1, 1)
-    seen = {m: RandAugment(params.n, m, params.scale)(many, bench.generator) for m in ms}
-    course = torch.stack([kept(seen[m]) for m in ms])  # (11, N)
-    ways = [[apply_operation(images, name, params.m, sign, params.scale) for sign in (1, -1)] for name in OPERATIONS]
-    below = torch.cat([course < 0.5, torch.ones_like(course[:1], dtype=torch.bool)])
-    return {
-        "average": over_m(course.mean(dim=1)), "weakest_picture": over_m(course.amin(dim=1)),
-        "chance": over_m(torch.full((len(ms),), 1 / len(model.classes))),
-        "original": images, **{f"M_{m}": seen[m][: len(images)] for m in (9, 18, 30)},
-        "picture": torch.arange(1, len(images) + 1), "called": [model.classes[i] for i in first.indices.tolist()],
-        "probability": first.values, "lost_at_M": 3 * below.int().argmax(dim=0),
-        "kept": torch.stack([kept(torch.cat(way)).mean() for way in ways]), "operation": WORDS,
+    for m in range(0, LARGEST + 1, 3):
+        seen = RandAugment(params.n, m, params.scale)(many, bench.generator)
+        kept = still(seen)
+        for name, value in (("average", kept.mean()), ("weakest_draw", kept.min()), ("chance", 1 / len(model.classes))):
+            course[name].append((m, float(value)))
+        report |= {f"M_{m}": seen[:1]} if m in (9, 18, 30) else {}
+        yield report | {name: torch.tensor(points, dtype=torch.float32) for name, points in course.items()}
+    lost = next((str(m) for m, value in course["average"] if value < chance / 2), "at none")
+    signs = [torch.cat([apply_operation(images, name, params.m, sign, params.scale) for sign in (1, -1)])
+             for name in OPERATIONS]  # fmt: skip
+    yield report | {name: torch.tensor(points, dtype=torch.float32) for name, points in course.items()} | {
+        "called": [model.classes[int(first)]], "probability": chance[None], "halved_at_M": [lost],
+        "kept": still(torch.cat(signs)).view(len(OPERATIONS), 2).mean(dim=1), "operation": WORDS,
     }  # fmt: skip
 
 
 STILL = Lens(
     "Still that class?", StillParams, still_that_class,
     (
-        Curves(("average", "weakest_picture", "chance"),
+        Curves(("average", "weakest_draw", "chance"),
                "Probability of what the network called the untouched picture, against M. Where it falls, the label "
                "begins to lie.", over="M"),
-        Pictures(("original", "M_9", "M_18", "M_30"), "One draw of each picture at growing magnitude."),
-        Table(("picture", "called", "probability", "lost_at_M"),
-              "What the network calls each picture, and the M from which it believes that by less than half (33: at "
-              "none)."),
+        Pictures(("original", "M_9", "M_18", "M_30"), "One draw at growing magnitude."),
         Bars(("kept", "operation"), "The same probability after one operation alone at the chosen M: which one "
              "destroys the class?"),
+        Table(("called", "probability", "halved_at_M"),
+              "What the network calls the picture, and the M from which it believes that less than half as much."),
     ),
     "How strong may augmentation be before the network no longer knows what it sees?",
+    takes="image",
 )  # fmt: skip
 
 
@@ -206,8 +205,8 @@ def mixed(model: Classifies, params: MixParams, images: Tensor, bench: Bench) ->
 MIX = Lens(
     "Mix", MixParams, mixed,
     (
-        Pictures(("mixture",), "The label that the mixture gets in training. The bars: how probable the network finds its "
-                 "first part and its second; one that was trained without mixtures tends to settle for one of them.",
+        Pictures(("mixture",), "The label that the mixture gets in training. The bars: how probable the network finds "
+                 "its first part and its second; one that was trained without mixtures tends to settle for one.",
                  under=("first", "second", "label")),
     ),
     "Two pictures in one, and their labels with them.",

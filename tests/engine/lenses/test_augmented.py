@@ -40,26 +40,30 @@ class Brightness(nn.Module):
 
 
 def test_the_class_is_kept_at_m_0_and_the_course_is_the_average_over_draws():
-    images = torch.full((2, 1, 28, 28), 0.4)
-    images[1] = 0.7
-    images += 0.05 * torch.rand(images.shape, generator=torch.Generator().manual_seed(0))
-    told = answer(STILL, Brightness(), images, n=1, m=30, draws=64)
-    assert told["called"] == ["dark", "light"]
-    first = Brightness()(images).softmax(1).max(1).values
+    image = 0.4 + 0.05 * torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    told = answer(STILL, Brightness(), image, n=1, m=30, draws=64)
+    assert told["called"] == ["dark"]
+    first = Brightness()(image).softmax(1)[0, 0]
     assert torch.allclose(told["probability"], first)
     assert torch.allclose(told["average"][:, 0], torch.arange(0, 31, 3.0))
     assert torch.allclose(told["chance"][:, 1], torch.tensor(0.5))
-    assert (told["weakest_picture"][:, 1] <= told["average"][:, 1] + 1e-6).all()
+    assert (told["weakest_draw"][:, 1] <= told["average"][:, 1] + 1e-6).all()
     assert told["average"][-1, 1] < told["average"][0, 1]
     for name, kept in zip(OPERATIONS, told["kept"].tolist(), strict=True):
-        each = [Brightness()(apply_operation(images, name, 30, sign)).softmax(1)[[0, 1], [0, 1]] for sign in (1, -1)]
+        each = [Brightness()(apply_operation(image, name, 30, sign)).softmax(1)[0, 0] for sign in (1, -1)]
         assert kept == pytest.approx(torch.stack(each).mean().item(), abs=1e-5), name
-    assert told["kept"][OPERATIONS.index("identity")] == pytest.approx(first.mean().item())
+    assert told["kept"][OPERATIONS.index("identity")] == pytest.approx(first.item())
+
+
+def test_the_curve_grows_while_it_is_drawn():
+    reports = answers(STILL, Brightness(), pictures(1)[:, :1], draws=2)
+    assert [len(report["average"]) for report in reports] == [*range(1, 12), 11]
+    assert "kept" not in reports[-2]
 
 
 def test_a_network_that_does_not_look_never_loses_the_class():
-    told = answer(STILL, Constant(), pictures())
-    assert told["lost_at_M"].tolist() == [33, 33, 33]
+    told = answer(STILL, Constant(), pictures(1))
+    assert told["halved_at_M"] == ["at none"]
     assert torch.allclose(told["average"][:, 1], torch.tensor(2.0).sigmoid())
 
 
