@@ -108,11 +108,16 @@ def data_url(image: Image.Image) -> str:
 
 
 def portable(exhibits: Sequence[Exhibit], values: Mapping[str, Any], dark: bool = False) -> list[dict[str, Any]]:
-    """Exhibits as JSON that a browser shows without a plotting library: pictures, drawings (SVG), tables."""
+    """Exhibits as JSON that a browser shows without a plotting library: pictures, drawings (SVG), tables.
+
+    One that is not reported yet, since its lens is still at work, has no figures.
+    """
     return [{"says": one.says, "figures": _figures(one, values, dark)} for one in exhibits]
 
 
 def _figures(exhibit: Exhibit, values: Mapping[str, Any], dark: bool) -> list[dict[str, Any]]:
+    if not values.keys() >= set(exhibit.names):
+        return []
     if isinstance(exhibit, Pictures) and exhibit.under:
         return [tiles(exhibit, values)]
     return [_sent(figure, dark) for figure in draw(exhibit, values, dark)]

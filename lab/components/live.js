@@ -11,7 +11,9 @@ export default function (component) {
   const go = root.querySelector(".go")
   const post = (wish, signal) =>
     fetch("/api/lens", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(wish), signal })
-  const show = (exhibits) => stage.replaceChildren(...exhibits.map((one, place) => exhibit(one, () => script(place))))
+  const show = (exhibits) => stage.replaceChildren(
+    ...exhibits.flatMap((one, place) => (one.figures.length ? [exhibit(one, () => script(place))] : [])),
+  )
 
   const script = async (place) => {
     const answer = await post({ ...data.ask, pick: state.pick, knobs: state.values, script: place })
