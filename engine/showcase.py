@@ -62,10 +62,13 @@ def revive(rows: Iterable[list[Any]]) -> tuple[Exhibit, ...]:
 
 
 def pictures(bench: Bench, spec: str, size: int | None, count: int = PICTURES) -> Tensor:
-    """(count, C, size, size) in [0, 1]: test pictures spread evenly over the set, the same every time."""
+    """(count, C, size, size) in [0, 1]: test pictures spread evenly over the set, the same every time.
+
+    Of the photographs, those of something.
+    """
     import torch
 
-    data = bench.data(spec, "test", size)
+    data = bench.data("photos:things" if spec == "photos" else spec, "test", size)
     count = min(count, len(data))
     return data.batch((torch.arange(count) * len(data)) // count).to(bench.device).images
 

@@ -17,6 +17,7 @@ st.html(Path(__file__).with_name("style.css"))
 studios = [
     st.Page(PAGES / "augment.py", title="Augmentation", help="What a network in training sees."),
     st.Page(PAGES / "masked.py", title="Masked pictures", help="Hide patches with a brush and see them painted."),
+    st.Page(PAGES / "style.py", title="Style", help="Your picture in the manner of a painting."),
 ]
 
 try:

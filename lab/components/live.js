@@ -3,7 +3,7 @@ const STATES = new WeakMap()
 
 export default function (component) {
   const { data, parentElement, setStateValue } = component
-  const state = STATES.get(parentElement) ?? { shown: null, busy: null, seen: false, wished: null, built: null, values: {}, pick: 0 }
+  const state = STATES.get(parentElement) ?? { shown: null, busy: null, seen: false, frames: [], timer: null, wished: null, built: null, values: {}, pick: 0 }
   STATES.set(parentElement, state)
   const root = parentElement.querySelector(".live")
   const says = root.querySelector(".says")
@@ -14,6 +14,27 @@ export default function (component) {
   const show = (exhibits) => stage.replaceChildren(
     ...exhibits.flatMap((one, place) => (one.figures.length ? [exhibit(one, () => script(place))] : [])),
   )
+
+  // What takes long is kept moment by moment, to be seen again.
+  const reel = root.querySelector(".reel"), moment = reel.querySelector("input"), play = reel.querySelector("button")
+  const keep = (told) => {
+    const last = state.frames.push(told) - 1, follows = last === 0 || Number(moment.value) === last - 1
+    reel.hidden = !data.long || last === 0
+    moment.max = last
+    if (follows) see(last)
+  }
+  const see = (at) => {
+    moment.value = at
+    reel.querySelector("output").textContent = `${at + 1} of ${state.frames.length}`
+    show(state.frames[at].exhibits)
+  }
+  moment.oninput = () => see(Number(moment.value))
+  play.onclick = () => {
+    clearInterval(state.timer)
+    let at = 0
+    see(at)
+    state.timer = setInterval(() => (at + 1 < state.frames.length ? see(++at) : clearInterval(state.timer)), 150)
+  }
 
   const script = async (place) => {
     const answer = await post({ ...data.ask, pick: state.pick, knobs: state.values, script: place })
@@ -36,11 +57,12 @@ export default function (component) {
     if (wish === state.shown) return
     const hangUp = (state.busy = new AbortController())
     state.seen = false
+    state.frames = []
     busy(true)
     try {
       const answer = await post(JSON.parse(wish), hangUp.signal)
       for await (const told of lines(answer)) {
-        if (told.exhibits) show(told.exhibits)
+        if (told.exhibits) keep(told)
         says.textContent = told.error ?? `live · ${told.milliseconds} ms`
         root.classList.toggle("wrong", "error" in told)
         state.seen = true
@@ -97,6 +119,7 @@ export default function (component) {
         ? easel(knob, state.values[knob.name], change, () => part(data.pick, state.pick))
         : field(knob, state.values[knob.name], change))
     root.querySelector(".knobs").replaceChildren(...fields(false), ...folded(fields(true)))
+    reel.hidden = true
     show(data.stored)
     says.textContent = data.stored.length ? "stored" : ""
   }

@@ -17,7 +17,12 @@ HTML = """<div class="live">
 <div class="pick" role="listbox" aria-label="which picture"></div><div class="knobs"></div>
 <button type="button" class="go" hidden>Look</button><p class="says" role="status"></p>
 </div>
+<div>
+<div class="reel" hidden>
+<button type="button">Play</button><input type="range" min="0" aria-label="moment"><output></output>
+</div>
 <div class="stage"></div>
+</div>
 </div>"""
 
 _live = st.components.v2.component(

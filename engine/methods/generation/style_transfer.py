@@ -39,18 +39,11 @@ from engine.bench import Bench
 from engine.data.base import Facts
 from engine.data.pictures import names, picture
 from engine.method import Claim, Curves, Lens, Matrix, Method, Params, Pictures, Report, knob
-from engine.nets.pretrained import FeatureNet, Pooling, features
+from engine.nets.perceptual import DEPTHS, Depth, Target
+from engine.nets.pretrained import FeatureNet, Pooling
 from engine.ops.colour import recolour, total_variation
 from engine.ops.gram import gram
 
-Depth = Literal["1", "2", "3", "4", "5"]
-DEPTHS: tuple[Depth, ...] = ("1", "2", "3", "4", "5")
-LAYERS: dict[FeatureNet, tuple[str, ...]] = {
-    "squeezenet": ("relu1", "fire3", "fire5", "fire7", "fire9"),
-    "lite0": ("stem", "stage2", "stage3", "stage5", "stage7"),
-    "vgg19": ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
-}
-"""The layer of each depth; those of VGG-19 are the paper's for style (for content it takes relu4_2)."""
 BEYOND = 100.0
 """Weight of the squared distance of pixels from [0, 1]."""
 
@@ -97,34 +90,6 @@ class Canvas(nn.Module):
     @property
     def shown(self) -> Tensor:
         return self.pixels.detach().clamp(0, 1)
-
-
-class Target:
-    """What a picture must match: the values F of `content` and the Gram matrices G of `style`, at five depths."""
-
-    def __init__(self, backbone: FeatureNet, pooling: Pooling, content: Tensor, style: Tensor):
-        self.network = features(backbone, pooling).to(content.device)
-        self.layers = dict(zip(DEPTHS, LAYERS[backbone], strict=True))
-        with torch.no_grad():
-            self.content = self.at_depths(content)
-            self.grams = {depth: gram(values) for depth, values in self.at_depths(style).items()}
-
-    def at_depths(self, images: Tensor) -> dict[Depth, Tensor]:
-        """F of each depth: (B, N, H, W)."""
-        values = self.network(images, self.layers.values())
-        return {depth: values[layer] for depth, layer in self.layers.items()}
-
-    def content_error(self, values: dict[Depth, Tensor], depth: Depth) -> Tensor:
-        """||F - P||^2 / ||P - mean P||^2: 0 for the content picture itself, about 2 for an unrelated one."""
-        wanted = self.content[depth]
-        return (values[depth] - wanted).square().mean() / wanted.var()
-
-    def style_errors(self, values: dict[Depth, Tensor]) -> dict[Depth, Tensor]:
-        """||G - A||^2 / ||A||^2 of each depth: 0 for the style picture itself."""
-        return {
-            depth: (gram(values[depth]) - wanted).square().sum() / wanted.square().sum()
-            for depth, wanted in self.grams.items()
-        }
 
 
 def objective(pixels: Tensor, target: Target, p: Painting, match: str) -> tuple[Tensor, Report]:
@@ -192,14 +157,41 @@ def train(model: Canvas, p: StyleParams, bench: Bench) -> Iterator[Report]:
 class TransferParams(Painting):
     style: str = knob("starry_night", "picture whose manner to take: a shipped one's name, or a file")
     steps: int = knob(100, "optimiser steps", 1, 500, tiny=2, unit="steps")
+    start: Literal["content", "style", "noise"] = knob("content", "what the canvas shows at first")
+    depth: Depth = knob("2", "depth whose Gram matrices are shown", fold=True)
 
 
 def transfer(model: Canvas, p: TransferParams, images: Tensor, bench: Bench) -> Iterator[Report]:
-    """Paint the given picture anew, and show it as it grows."""
+    """Paint the given picture anew, and show it as it grows: the canvas, its errors, its Gram matrix."""
     style = picture(p.style, images.shape[-1])[None].to(bench.device) / 255
     target = Target(p.backbone, p.pooling, images, style)
-    for pixels, told in paint(recolour(images, style), target, p, "both", p.steps):
-        yield {"content": images, "style": style, "result": pixels, "style error": told["style error"]}
+    noise = torch.rand(images.shape, generator=bench.generator, device=bench.device)
+    begun = {"content": recolour(images, style), "style": style, "noise": noise}[p.start]
+    course: dict[str, list[tuple[int, float]]] = {f"style error {depth}": [] for depth in DEPTHS}
+    for step, (pixels, told) in enumerate(paint(begun, target, p, "both", p.steps, shows=20), start=1):
+        for name, points in course.items():
+            points.append((step * p.steps // 20, float(told[name])))
+        shown = {"content": images, "style": style, "result": pixels}
+        yield shown | compared(shown, target, p.depth, 24) | {
+            name: torch.tensor(points, dtype=torch.float32) for name, points in course.items()
+        }  # fmt: skip
+
+
+class RatiosParams(TransferParams):
+    steps: int = knob(60, "optimiser steps for each weight", 1, 500, tiny=2, unit="steps")
+
+
+TIMES = {"style / 16": 1 / 16, "style / 4": 1 / 4, "as set": 1.0, "style x 4": 4.0}
+
+
+def ratios(model: Canvas, p: RatiosParams, images: Tensor, bench: Bench) -> Iterator[Report]:
+    """The same painting at four weights of the style, one after the other."""
+    found: Report = {"content": images} | dict.fromkeys(TIMES, images)
+    for name, times in TIMES.items():
+        weighed = p.model_copy(update={"style_weight": p.style_weight * times})
+        for report in transfer(model, weighed, images, bench):
+            found = found | {name: report["result"]}
+        yield found
 
 
 class DepthParams(Params):
@@ -240,16 +232,25 @@ class GramParams(Params):
 
 
 def grams(model: Canvas, p: GramParams, images: Tensor | None, bench: Bench) -> Report:
-    """The Gram matrices of the three pictures, their channels in one order, each divided by the style's largest."""
-    target = Target(p.backbone, "max", model.content, model.style)
-    wanted = target.grams[p.depth][0]
-    order = wanted.diagonal().argsort(descending=True)[: p.channels]
-    with torch.no_grad():
-        pictures = {"content": model.content, "style": model.style, "result": model.shown}
-        shown = {name: gram(target.at_depths(one)[p.depth])[0] for name, one in pictures.items()}
-    scaled = {f"{name} Gram": (one[order][:, order] / wanted.max()) for name, one in shown.items()}
-    return pictures | scaled
+    """The Gram matrices of the three pictures of a run."""
+    shown = {"content": model.content, "style": model.style, "result": model.shown}
+    return shown | compared(shown, Target(p.backbone, "max", model.content, model.style), p.depth, p.channels)
 
+
+@torch.no_grad()
+def compared(pictures: Report, target: Target, depth: Depth, channels: int) -> Report:
+    """Gram matrices of pictures, their channels in one order, the style's strongest first, over the style's largest."""
+    wanted = target.grams[depth][0]
+    order = wanted.diagonal().argsort(descending=True)[:channels]
+    found = {name: gram(target.at_depths(one)[depth])[0] for name, one in pictures.items()}
+    return {f"{name} Gram": one[order][:, order] / wanted.max() for name, one in found.items()}
+
+
+BY_DEPTH = Curves(tuple(f"style error {depth}" for depth in DEPTHS), "Gram error by depth; 0 is the style itself.")
+GRAMS = Matrix(
+    ("content Gram", "style Gram", "result Gram"),
+    "Bright: two channels fire together. The result's looks like the style's, not the content's.",
+)
 
 METHOD = Method(
     params=StyleParams,
@@ -258,22 +259,29 @@ METHOD = Method(
     exhibits=(
         Pictures(("content", "style", "result"), "The result keeps what the content shows, painted as the style is."),
         Curves(("content error", "style error"), "The style error falls while the content gives way a little."),
-        Curves(tuple(f"style error {depth}" for depth in DEPTHS), "Gram error by depth; 0 is the style itself."),
+        BY_DEPTH,
     ),
     lenses=(
         Lens(
             "Transfer", TransferParams, transfer,
-            (Pictures(("content", "style", "result"), "The picture, painted anew while you watch."),),
+            (
+                Pictures(("content", "style", "result"), "The picture, painted anew while you watch."),
+                BY_DEPTH, GRAMS,
+            ),
             "Paint your own picture in another manner; weigh style against content.", takes="image", long=True,
         ),
         Lens(
             "Gram matrices", GramParams, grams,
             (
                 Pictures(("content", "style", "result"), "The three pictures."),
-                Matrix(("content Gram", "style Gram", "result Gram"),
-                       "Bright: two channels fire together. The result's looks like the style's, not the content's."),
+                GRAMS,
             ),
             "What style is to the network: which channels fire together.", takes="nothing",
+        ),
+        Lens(
+            "Ratios", RatiosParams, ratios,
+            (Pictures(("content", *TIMES), "From left to right the style weighs more and the content gives way."),),
+            "One picture at four ratios of style and content.", takes="image", long=True,
         ),
         Lens(
             "Depths", DepthParams, depths,

@@ -1,0 +1,11 @@
+"""Style transfer under the hand: /style"""
+
+from lab.studio import studio
+
+studio(
+    "Style",
+    "A trained network knows what is where (content) and how it is painted (style: which of its channels fire "
+    "together, the Gram matrices). Keep the one of your picture and take the other from a painting.",
+    lenses=("Transfer", "Ratios", "Depths"),
+    models=("generation.style_transfer",),
+)
