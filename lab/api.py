@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from engine.assets import ROOT
 from engine.files import stamp
@@ -70,20 +71,31 @@ async def lens(request: Request) -> Response:
         return JSONResponse({"error": str(error)}, 422)
     if "script" in asked:
         return PlainTextResponse(first)
-    return StreamingResponse(following(first, lines), media_type="application/x-ndjson")
+    return Following(first, lines)
 
 
-async def following(first: str, lines: Generator[str]) -> AsyncIterator[str]:
-    """All lines, each made in a thread when it is its turn; whoever stops listening closes them."""
-    try:
+class Following(StreamingResponse):
+    """Lines of JSON, each made in a thread when it is its turn. They are closed when nobody listens any more, also when
+    that was so from the first."""
+
+    def __init__(self, first: str, lines: Generator[str]):
+        super().__init__(self._all(first), media_type="application/x-ndjson")
+        self._lines = lines
+
+    async def _all(self, first: str) -> AsyncIterator[str]:
         yield first
-        while (line := await run_in_threadpool(next, lines, None)) is not None:
-            yield line
-    except ValueError as error:
-        yield json.dumps({"error": str(error)}) + "\n"
-    finally:
-        with anyio.CancelScope(shield=True):
-            await run_in_threadpool(lines.close)
+        try:
+            while (line := await run_in_threadpool(next, self._lines, None)) is not None:
+                yield line
+        except ValueError as error:
+            yield json.dumps({"error": str(error)}) + "\n"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(self._lines.close)
 
 
 def answers(asked: dict[str, Any]) -> Generator[str]:

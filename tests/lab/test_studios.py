@@ -2,10 +2,12 @@
 
 import json
 
+import anyio
 import pytest
 import torch
 from app_pages import opened, text
 from patience_runs import home  # noqa: F401 - a fixture
+from starlette.requests import ClientDisconnect
 
 from engine.bench import Setup
 from engine.catalog import method
@@ -135,3 +137,25 @@ def test_the_script_is_that_of_the_whole_answer(asked):
     (code,) = api.answers(asked[0] | {"script": 0})
     assert "captioned(names, values, ('still', 'applied'))" in code
     compile(code, "figure.py", "exec")
+
+
+@pytest.mark.parametrize("heard", [0, 1, 2])
+def test_who_stops_listening_frees_the_model_however_early(asked, heard):
+    question, looker = asked
+    lines = api.answers(question)
+    response = api.Following(next(lines), lines)
+    sent = []
+
+    async def send(message):
+        if len(sent) == heard:
+            raise OSError("nobody is there")
+        sent.append(message)
+
+    async def receive():
+        await anyio.sleep_forever()
+
+    scope = {"type": "http", "asgi": {"spec_version": "2.4"}}
+    with pytest.raises(ClientDisconnect):
+        anyio.run(response, scope, receive, send)
+    assert len(sent) == heard
+    assert not looker.lock.locked()
