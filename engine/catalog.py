@@ -29,7 +29,7 @@ WINGS: dict[str, tuple[str, ...]] = {
     "multilabel": (),
     "fewshot": ("prototypical",),
     "memory": (),
-    "uncertainty": ("mc_dropout",),
+    "uncertainty": ("mc_dropout", "deep_ensembles"),
     "robustness": (),
     "detection": ("retinanet",),
     "segmentation": (),
