@@ -29,7 +29,7 @@ WINGS: dict[str, tuple[str, ...]] = {
     "multilabel": (),
     "fewshot": ("prototypical",),
     "memory": (),
-    "uncertainty": ("mc_dropout", "deep_ensembles"),
+    "uncertainty": ("mc_dropout", "deep_ensembles", "active_learning"),
     "robustness": (),
     "detection": ("retinanet",),
     "segmentation": (),
