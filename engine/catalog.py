@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WINGS: dict[str, tuple[str, ...]] = {
     "backbones": (),
-    "augmentation": ("randaugment",),
+    "augmentation": ("randaugment", "learned_tta"),
     "representation": ("mae", "moco"),
     "semi": ("self_training",),
     "metric": (),
