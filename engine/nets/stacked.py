@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -33,12 +33,12 @@ class Stacked(nn.Module):
     def forward(self, images: Tensor, own: bool = False) -> Tensor:
         """own: whether `images` begin with an axis for the networks."""
 
-        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], images: Tensor) -> Tensor:
-            return functional_call(self.net, (parameters, buffers), (images,))
+        def one(parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], images: Tensor) -> Tensor:
+            return functional_call(self.net, (dict(parameters), dict(buffers)), (images,))
 
-        state = dict(self.net.named_parameters()), dict(self.net.named_buffers())
+        parameters, buffers = dict(self.net.named_parameters()), dict(self.net.named_buffers())
         ask = torch.vmap(one, in_dims=(0, 0, 0 if own else None), randomness="different")
-        return ask(*state, images)
+        return ask(parameters, buffers, images)
 
     def member(self, place: int) -> nn.Module:
         """One of them as a network of its own, which shares nothing with this one."""

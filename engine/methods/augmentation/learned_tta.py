@@ -381,7 +381,8 @@ AGAIN = ("given", "after 1 view", "after 2 views", "after 3 views")
 def look_again(model: LearnedTTA, p: AgainParams, images: Tensor, bench: Bench) -> Report:
     """The first choice for each picture, then the first choice for what that gave, until none is wanted."""
     seen = CORRUPTIONS[p.fault](images, torch.Generator().manual_seed(0))
-    steps, told, done = [seen], [model.target(seen).softmax(dim=1)], [[] for _ in images]
+    steps, told = [seen], [model.target(seen).softmax(dim=1)]
+    done: list[list[str]] = [[] for _ in images]
     going = torch.ones(len(images), dtype=torch.bool)
     for _ in AGAIN[1:]:
         choice = best(model.hopes(seen), 1)[:, 0].cpu() * going  # view 0 leaves a picture as it is

@@ -46,7 +46,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from engine.bench import Bench
 from engine.data.base import VOID, Batch, Facts
-from engine.data.strangers import strangers
+from engine.data.decode import fit
 from engine.data.subset import labels_in, spread
 from engine.method import (
     Bars,
@@ -167,9 +167,9 @@ def parts(images: Tensor) -> tuple[Tensor, ...]:
 def known_and_strange(model: McDropout, count: int, bench: Bench) -> tuple[Batch, Tensor]:
     """Test pictures of the data the model learned from, and as many pictures of another kind, fitted to its facts."""
     p, count = model.params, max(2, count // FEWER) if model.segments else count
-    known = spread(bench.data(p.data, "test"), count)
-    strange = strangers(bench.data(p.strange, "test"), model.facts, count)
-    return known.batch(torch.arange(len(known))).to(bench.device), strange.to(bench.device)
+    known, other = (spread(bench.data(spec, "test"), count) for spec in (p.data, p.strange))
+    strange = fit(other.batch(torch.arange(len(other))).images, model.facts).to(bench.device).float() / 255
+    return known.batch(torch.arange(len(known))).to(bench.device), strange
 
 
 def evaluate(model: McDropout, bench: Bench) -> Report:

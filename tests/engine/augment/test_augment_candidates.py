@@ -41,8 +41,8 @@ def test_turn_left_is_counter_clockwise_and_undoes_a_fault_to_the_right():
     assert torch.allclose(CANDIDATES["turn left"](images)[inner], expected[inner], atol=1e-4)
     # 25 degrees to the right and 20 to the left leave 5: nearer to the picture than 45.
     fallen = CORRUPTIONS["turned right"](images, torch.Generator())
-    apart = {name: (CANDIDATES[name](fallen)[inner] - images[inner]).abs().mean() for name in ("turn left", "turn right")}
-    assert apart["turn left"] < 0.5 * apart["turn right"]
+    left, right = ((CANDIDATES[name](fallen) - images)[inner].abs().mean() for name in ("turn left", "turn right"))
+    assert left < 0.5 * right
 
 
 def test_a_mirrored_picture_wants_the_mirrored_view():

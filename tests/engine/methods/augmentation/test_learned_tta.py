@@ -96,9 +96,9 @@ def test_classifier_and_predictor_share_no_picture(monkeypatch):
 def test_the_predictors_training_leaves_the_classifier_as_it_is():
     params, here = make(), bench()
     model = METHOD.build(params, FACTS)
-    frozen = {}
-    for report in drive(METHOD, model, params, here):
-        if here.done == params.target_steps:
+    frozen, report = {}, {}
+    for report in drive(METHOD, model, params, here):  # noqa: B007
+        if here.done == params.target_steps:  # the last report of the classifier
             frozen = {name: value.clone() for name, value in model.target.state_dict().items()}
     assert all(torch.equal(value, frozen[name]) for name, value in model.target.state_dict().items())
     assert {"accuracy", "accuracy all views", "share right"} <= set(report)
