@@ -136,8 +136,9 @@ def matrix(name: str, values: Mapping[str, Any]) -> Plot:
     }
     middle = float(np.nanmin(table) + np.nanmax(table)) / 2
     many = table.size > 400
-    axis: dict[str, Any] = {"title": None, "labelLimit": 140, "labels": not many, "ticks": not many}
-    turned = -40 if sum(map(len, across)) > 60 else 0
+    axis: dict[str, Any] = {"title": None, "labelLimit": 140, "labels": not many, "ticks": not many,
+                            "labelOverlap": False}  # fmt: skip
+    turned = -40 if max(map(len, across)) > 8 else 0  # a cell is about eight letters wide
     places = {
         "x": {"field": "column", "type": "ordinal", "sort": across, "axis": axis | {"labelAngle": turned}},
         "y": {"field": "row", "type": "ordinal", "sort": down, "axis": axis},
