@@ -23,7 +23,9 @@ that near copies are asked for together; BatchBALD (Kirsch et al. 2019), which s
 
 Expect. The demo buys 210 labels in nine trainings and takes 34 CPU-seconds. Over three seeds the accuracy is 0.703,
 0.718 and 0.715 when BALD asks, 0.593, 0.651 and 0.617 with random labels; nearest neighbours by pixels that have BALD's
-labels, the baseline, reach 0.641, 0.690 and 0.621. What it gains is balance: EXTRA
+labels, the baseline, reach 0.641, 0.690 and 0.621. What it gains is balance: in the first seed 23 % of its labels are
+of the rare classes, which make up 5 % of the pool. In the plain pool BALD gains nothing so early: with 210 labels 0.770
+and 0.748, at random 0.778 and 0.798 (two seeds), for it asks for unclear pictures and for many that are alike.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class DeepEnsemblesParams(Params):
     lr: float = knob(2e-3, "learning rate at its peak", 1e-6, 10.0, paper=0.1, log=True, fold=True)
     weight_decay: float = knob(1e-4, "pull of all weights towards 0", 0.0, 1.0, paper=0.0, fold=True)
     width: int = knob(16, "channels of the first convolution", 2, 256, tiny=2, fold=True)
-    hidden: int = knob(128, "units of the hidden layer", 2, 8192, tiny=8, paper=200, fold=True)
+    hidden: int = knob(96, "units of the hidden layer", 2, 8192, tiny=8, paper=200, fold=True)
     dropout: float = knob(0.0, "share of hidden units dropped in training", 0.0, 0.95, fold=True)
     passes: int = knob(1, "answers of each network, with dropout on where 2 or more", 1, 1000, fold=True)
     asked: int = knob(1000, "test pictures of the last evaluation; before it a fifth", 10, 10**6, tiny=20, fold=True)
