@@ -180,13 +180,13 @@ def test_members_lens_counts_the_votes_and_adds_up_the_doubt():
 
 
 def test_the_toy_is_unsure_where_it_learned_nothing():
-    found = answer("A number", small(), members=5, steps=300)
+    found = answer("A number", small(), members=5, steps=1000)
     x, doubt = found["deviation among the means"].T
     assert doubt[x.abs() > 5.5].mean() > 2 * doubt[x.abs() < 3].mean()
     whole, one = found["all: mean"][:, 1], found["truth"][:, 1]
     inner = x.abs() < 3.5
     assert (whole - one)[inner].abs().mean() < 6  # the noise has a deviation of 3
-    again = answer("A number", small(), members=5, steps=300)
+    again = answer("A number", small(), members=5, steps=1000)
     assert torch.equal(found["all: mean"], again["all: mean"])
 
 
