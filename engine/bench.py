@@ -190,7 +190,9 @@ class Bench:
         """Place the model on the device (and compile its networks), with the checkpoint's weights when resuming."""
         self._model = model.to(self.device)
         if self.device.type == "cuda":
-            model.to(memory_format=torch.channels_last)
+            for tensor in itertools.chain(model.parameters(), model.buffers()):
+                if tensor.ndim == 4:  # the order of channels is that of pictures; films and stacked networks have none
+                    tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
         if self.setup.compile:
             for child in model.children():
                 child.compile()

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 WINGS: dict[str, tuple[str, ...]] = {
     "backbones": (),
-    "augmentation": ("randaugment",),
+    "augmentation": ("randaugment", "learned_tta"),
     "representation": ("mae", "moco"),
     "semi": ("self_training",),
     "metric": (),
     "multilabel": (),
     "fewshot": ("prototypical",),
     "memory": (),
-    "uncertainty": ("mc_dropout",),
+    "uncertainty": ("mc_dropout", "deep_ensembles", "active_learning"),
     "robustness": (),
     "detection": ("retinanet",),
     "segmentation": (),

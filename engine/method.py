@@ -72,7 +72,7 @@ class Masks(Exhibit):
 
 
 class Matrix(Exhibit):
-    """(R, C) a name, drawn as a heat map with its numbers."""
+    """(R, C) a name, drawn as a heat map with its numbers. `rows` and `columns` in a report are their names."""
 
 
 class Scatter(Exhibit):

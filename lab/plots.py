@@ -122,9 +122,13 @@ def curves(names: Sequence[str], values: Mapping[str, Any], over: str = "step") 
 
 
 def matrix(name: str, values: Mapping[str, Any]) -> Plot:
-    """A heat map of (R, C) with its numbers; rows and columns are named where `classes` fit."""
-    table, classes = np.asarray(values[name], np.float64), list(values.get("classes", ()))
-    down, across = (classes if len(classes) == size else [str(i) for i in range(size)] for size in table.shape)
+    """A heat map of (R, C) with its numbers; named by `rows` and `columns` where they fit, else by `classes`."""
+    table = np.asarray(values[name], np.float64)
+    down, across = (
+        next((named for named in (values.get(axis, ()), values.get("classes", ())) if len(named) == size),
+             [str(i) for i in range(size)])
+        for axis, size in zip(("rows", "columns"), table.shape, strict=True)
+    )  # fmt: skip
     rows: dict[str, list[Any]] = {
         "row": [down[i] for i in range(len(down)) for _ in across],
         "column": [word for _ in down for word in across],
@@ -132,8 +136,9 @@ def matrix(name: str, values: Mapping[str, Any]) -> Plot:
     }
     middle = float(np.nanmin(table) + np.nanmax(table)) / 2
     many = table.size > 400
-    axis: dict[str, Any] = {"title": None, "labelLimit": 140, "labels": not many, "ticks": not many}
-    turned = -40 if sum(map(len, across)) > 60 else 0
+    axis: dict[str, Any] = {"title": None, "labelLimit": 140, "labels": not many, "ticks": not many,
+                            "labelOverlap": False}  # fmt: skip
+    turned = -40 if max(map(len, across)) > 8 else 0  # a cell is about eight letters wide
     places = {
         "x": {"field": "column", "type": "ordinal", "sort": across, "axis": axis | {"labelAngle": turned}},
         "y": {"field": "row", "type": "ordinal", "sort": down, "axis": axis},

@@ -30,7 +30,7 @@ def receipt(card: Card) -> None:
         st.vega_lite_chart(chart.rows, spec, alt=f"{words(found.figure)} of each arm over seeds")
         st.caption(
             f"Each dot is one run, each bar the mean of an arm; {'higher' if found.higher else 'lower'} is better. "
-            f"The line is the baseline, {words(found.baseline)}."
+            f"The line is the baseline of the first arm, {words(found.baseline)}."
         )
     with right:
         with st.container(horizontal=True, gap="large"):
@@ -56,10 +56,11 @@ def spread(outcomes: list[Outcome]) -> str:
 
 def plot(found: Receipt) -> Plot:
     """Runs as dots, means as bars, the baseline as a line."""
+    baseline = statistics.fmean(outcome.baseline for outcome in next(iter(found.arms.values())))
     rows: dict[str, list[Any]] = {
         "arm": [words(arm) for arm, outcomes in found.arms.items() for _ in outcomes],
         "figure": [outcome.figure for outcomes in found.arms.values() for outcome in outcomes],
-        "baseline": [outcome.baseline for outcomes in found.arms.values() for outcome in outcomes],
+        "baseline": [baseline for outcomes in found.arms.values() for _ in outcomes],
         "seed": [seed for outcomes in found.arms.values() for seed in range(len(outcomes))],
     }
     arms = list(dict.fromkeys(rows["arm"]))

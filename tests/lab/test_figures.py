@@ -193,3 +193,15 @@ def test_a_film_and_a_table_keep_their_parts():
     assert len(film.frames) == 5
     (table,) = draw(EXHIBITS[-1], VALUES)
     assert table == Sheet({"name": ["first", "second", "third"], "share": [0.1, 0.5, 0.4]})
+
+
+def test_a_matrix_is_named_by_rows_and_columns_where_they_fit_and_else_by_classes():
+    values = {"table": np.arange(6).reshape(2, 3), "columns": ["x", "y", "z"], "classes": ["cat", "dog"]}
+
+    def named(values):
+        (figure,) = draw(Matrix(("table",), ""), values)
+        return figure.rows["row"][::3], figure.rows["column"][:3]
+
+    assert named(values) == (["cat", "dog"], ["x", "y", "z"])
+    assert named(values | {"rows": ["up", "down"]}) == (["up", "down"], ["x", "y", "z"])
+    assert named({"table": values["table"], "rows": ["one"]}) == (["0", "1"], ["0", "1", "2"])

@@ -57,6 +57,7 @@ def main(runs=20, steps=2000):
             page.wait_for_timeout(15_000)  # torch is imported in the background
             said(f"{runs} runs of {steps:,} steps, from the address to the curves", [opened(page) for _ in range(7)])
             said("from one tab to the pictures", [turned(page, "Pictures") for _ in range(5)])
+            page.wait_for_timeout(1000)
             said("from one tab to the curves", [turned(page, "Curves") for _ in range(5)])
             page.goto(f"{server.url}/runs")
             said("the list of all runs, from its address", [listed(page) for _ in range(5)])
