@@ -18,6 +18,8 @@ studios = [
     st.Page(PAGES / "augment.py", title="Augmentation", help="What a network in training sees."),
     st.Page(PAGES / "masked.py", title="Masked pictures", help="Hide patches with a brush and see them painted."),
     st.Page(PAGES / "style.py", title="Style", help="Your picture in the manner of a painting."),
+    st.Page(PAGES / "uncertainty.py", title="Uncertainty", help="Where a network does not know, and if it notices."),
+    st.Page(PAGES / "views.py", title="Views", help="Look at one picture in several ways, and choose before trying."),
 ]
 
 try:

@@ -6,6 +6,5 @@ studio(
     "Style",
     "A trained network knows what is where (content) and how it is painted (style: which of its channels fire "
     "together, the Gram matrices). Keep the one of your picture and take the other from a painting.",
-    lenses=("Transfer", "Ratios", "Depths"),
-    models=("generation.style_transfer",),
+    {"generation.style_transfer": ("Transfer", "Ratios", "Gram matrices", "Depths")},
 )

@@ -20,7 +20,13 @@ from lab.figures import draw, portable, tiles
 from lab.looking import Looker
 from lab.runs.run import plan
 
-STUDIOS = {"augment": ("Augmentation", "imagenet:lite0"), "masked": ("Masked pictures", "representation.mae")}
+STUDIOS = {
+    "augment": ("Augmentation", "imagenet:lite0"),
+    "masked": ("Masked pictures", "representation.mae"),
+    "style": ("Style", "generation.style_transfer"),
+    "uncertainty": ("Uncertainty", "uncertainty.deep_ensembles"),
+    "views": ("Views", "augmentation.learned_tta"),
+}
 ALL = pytest.mark.parametrize("page", STUDIOS)
 
 
@@ -44,18 +50,28 @@ def test_it_opens_on_a_stored_answer_before_any_model_is_open(page, monkeypatch)
 
 
 @ALL
-def test_each_of_its_lenses_answers_through_its_first_model(page, monkeypatch):
-    asked = []
-    monkeypatch.setattr(studio, "through", lambda model, lens, stored: asked.append((model, lens)))
-    app = opened(page)
-    lenses = app.segmented_control(key="lens").options if app.get("segmented_control") else []
-    looker = Looker(open_model(STUDIOS[page][1]))
-    images = looker.shipped(2)
-    for name in lenses or [lens for _, lens in asked]:
-        lens = looker.lens(name)
-        *_, answer = looker.answers(lens, lens.params.make({}, "tiny"), lens.given(images))
-        assert portable(lens.exhibits, answer)
-    assert asked[0][0] == STUDIOS[page][1]
+def test_each_of_its_lenses_answers_through_each_of_its_models(page, monkeypatch):
+    offered = {}
+    monkeypatch.setattr(studio, "through", lambda *_: None)
+    monkeypatch.setattr(studio, "lenses_for", lambda model, models, others: offered.update(models) or ["one"])
+    opened(page)
+    assert next(iter(offered)) == STUDIOS[page][1]
+    for model, lenses in offered.items():
+        looker = Looker(open_model(model))
+        images = looker.shipped(2)
+        for name in lenses:
+            lens = looker.lens(name)
+            *_, answer = looker.answers(lens, lens.params.make({}, "tiny"), lens.given(images))
+            assert all(one["figures"] for one in portable(lens.exhibits, answer)), (model, name)
+
+
+def test_a_run_has_the_lenses_of_its_method_and_any_other_those_for_others():
+    run = plan("representation.mae", method("representation.mae").params.make({}, "tiny"), Setup())
+    models = {"representation.moco": ["a"], "representation.mae": ["b"]}
+    assert studio.lenses_for(run.id, models, ["c"]) == ["b"]
+    assert studio.lenses_for("representation.moco", models, ["c"]) == ["a"]
+    assert studio.lenses_for("timm:resnet18", models, ["c"]) == ["c"]
+    assert studio.lenses_for("20200101-000000-abcd", models, ()) == ["a"], "opening it says that it is not there"
 
 
 def test_a_run_that_is_no_classifier_says_so_and_one_that_is_looks(monkeypatch):
