@@ -74,7 +74,5 @@ def prepared(features: Tensor, metric: Metric) -> Tensor:
 def squared_distances(one: Tensor, two: Tensor) -> Tensor:
     """(M, N) of (M, D) and (N, D) by one product; near 0 they are rounded, so centre what lies far from the origin."""
     with full_precision(one):
-        squares = two.square().sum(dim=1)
-        return (
-            torch.addmm(squares[None], one, two.T, alpha=-2).add_(one.square().sum(dim=1, keepdim=True)).clamp_(min=0)
-        )
+        squares = one.square().sum(dim=1, keepdim=True), two.square().sum(dim=1)
+        return torch.addmm(squares[1], one, two.T, alpha=-2).add_(squares[0]).clamp_(min=0)

@@ -1,4 +1,4 @@
-"""The fuzzy graph and the curve against umap-learn's formulas in slow loops, scipy's fit, and umap-learn where it is."""
+"""The fuzzy graph and the curve against umap-learn's formulas in slow loops, scipy's fit, and umap-learn itself."""
 
 import math
 
@@ -78,7 +78,7 @@ def test_the_curve_is_the_one_that_scipy_fits(min_dist, spread):
 
 
 def test_a_curve_that_cannot_be():
-    with pytest.raises(ValueError, match="min_dist: expected 0 to 3.0, three times the spread, got 4.0"):
+    with pytest.raises(ValueError, match=r"min_dist: expected 0 to 3.0, three times the spread, got 4.0"):
         fit_curve(4.0)
 
 

@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_map_and_one_place_is_no_trouble(digits):
 
 
 def test_what_cannot_be_mapped(monkeypatch):
-    with pytest.raises(ValueError, match="perplexity: expected less than 20, the number of points, got 30.0"):
+    with pytest.raises(ValueError, match=r"perplexity: expected less than 20, the number of points, got 30.0"):
         fit(torch.ones(20, 3), TsneParams())
     monkeypatch.setattr(tsne, "MOST", 10)
     with pytest.raises(ValueError, match="t-SNE compares all pairs, of 10 points at most, got 20; choose umap"):

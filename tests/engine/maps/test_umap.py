@@ -1,5 +1,7 @@
 """UMAP: its forces against finite differences, the schedule of edges, and what a map of digits must keep."""
 
+import itertools
+
 import pytest
 import torch
 from sklearn.manifold import trustworthiness
@@ -56,7 +58,7 @@ def test_two_points_move_as_algorithm_5_says():
     graph = Graph(torch.tensor([0, 1]), torch.tensor([1, 0]), torch.tensor([0.5, 0.5]))
     course = list(descend(places, None, graph, UmapParams(epochs=2), torch.Generator().manual_seed(0)))
     assert len(course) == 3
-    for before, after in zip(course, course[1:], strict=False):
+    for before, after in itertools.pairwise(course):
         line = after - before
         torch.testing.assert_close(line[0, 0] * 1.0, line[0, 1] * 3.0)  # along the line between the two
         assert distances(after[:1], after[1:]) < distances(before[:1], before[1:])
