@@ -34,11 +34,13 @@ def nearest_neighbours(
     centre = bank.mean(dim=0) if metric == "euclidean" else bank.new_zeros(bank.shape[1])
     centred = bank - centre
     chunk = max(1, ROOM // max(len(bank), (k + SPARE) * bank.shape[1]))
-    found = [
-        _nearest(bank, centred, part, part - centre, k, metric, None if asked is not None else at * chunk)
-        for at, part in enumerate(rows.split(chunk))
-    ]
-    return torch.cat([distance for distance, _ in found]), torch.cat([index for _, index in found])
+    # Written into what is there from the start: small results between large passing ones would hold their memory.
+    distance, index = rows.new_empty(len(rows), k), torch.empty(len(rows), k, dtype=torch.int64, device=rows.device)
+    for first in range(0, len(rows), chunk):
+        part, at = rows[first : first + chunk], slice(first, first + chunk)
+        own = first if asked is None else None
+        distance[at], index[at] = _nearest(bank, centred, part, part - centre, k, metric, own)
+    return distance, index
 
 
 def _nearest(

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from engine.ops import neighbours
 from engine.ops.neighbours import nearest_neighbours
@@ -21,6 +22,23 @@ def test_distances_and_positions_are_those_of_scikit_learn(metric, room, monkeyp
         expected = known.kneighbors(None if queries is None else queries.numpy(), 7)
         torch.testing.assert_close(distance, torch.from_numpy(expected[0]), atol=1e-6, rtol=1e-5, check_dtype=False)
         assert torch.equal(index, torch.from_numpy(expected[1]))
+
+
+def test_no_tensor_is_larger_than_the_room_or_the_features(monkeypatch):
+    largest = 0
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            nonlocal largest
+            made = function(*args, **(kwargs or {}))
+            largest = max([largest, *(each.numel() for each in (made if isinstance(made, tuple) else (made,))
+                                      if isinstance(each, torch.Tensor))])  # fmt: skip
+            return made
+
+    monkeypatch.setattr(neighbours, "ROOM", 3000)
+    with Watch():
+        nearest_neighbours(FEATURES, 7)
+    assert 3000 <= largest <= FEATURES.numel()
 
 
 def test_points_far_from_the_origin_are_told_apart():
