@@ -89,15 +89,12 @@ def _try(looker: Looker, data: Dataset) -> None:
     """Ask about two pictures. ValueError when the answer is no row of logits each."""
     import torch
 
+    from engine.metrics.answers import classifies
+
     classes = len(looker.opened.facts.classes)
     device = next(looker.model.parameters()).device
     images = data.batch(torch.arange(min(2, len(data)))).to(device).images
-    try:
-        with torch.no_grad():
-            told = looker.model(images)
-    except (TypeError, ValueError, RuntimeError):
-        told = None
-    if not isinstance(told, torch.Tensor) or told.shape != (len(images), classes):
+    if not classifies(looker.model, images, classes):
         raise ValueError(f"{looker.opened.id} does not answer a picture with one of its {classes} classes; choose runs "
                          "of methods that classify")  # fmt: skip
 

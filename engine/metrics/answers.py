@@ -27,6 +27,16 @@ def answers(net: nn.Module, batches: Iterable[Batch]) -> Tensor:
             module.training = training
 
 
+@torch.no_grad()
+def classifies(net: nn.Module, images: Tensor, classes: int) -> bool:
+    """Whether `net`, in eval mode, answers each of images (B, C, H, W) with one row of logits (B, classes)."""
+    try:
+        told = net(images)
+    except (TypeError, ValueError, RuntimeError):  # it wants something else, or has no `forward`
+        return False
+    return isinstance(told, Tensor) and told.shape == (len(images), classes)
+
+
 def accuracy_of(net: nn.Module, batches: Iterable[Batch]) -> Tensor:
     """Share of the images of `batches` whose largest logit is their label's. A 0-d tensor, left on its device."""
     labels: list[Tensor] = []

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from engine.data.base import Batch
-from engine.metrics.answers import accuracy_of, answers
+from engine.metrics.answers import accuracy_of, answers, classifies
 from engine.metrics.pixels import neighbour_accuracy
 
 
@@ -63,3 +63,12 @@ def test_neighbours_on_pixels_are_the_definition():
     right = sum(vote == label for vote, label in zip(votes, queries.labels.tolist(), strict=True)) / len(votes)
     assert neighbour_accuracy(known, asked, 3) == pytest.approx(right)
     assert neighbour_accuracy(known, known, 3) == 1.0  # each is its own nearest, at cosine 1
+
+
+def test_a_network_classifies_when_it_gives_a_row_of_logits_a_picture():
+    images, net = torch.rand(2, 1, 4, 4), nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    assert classifies(net, images, 3)
+    assert not classifies(net, images, 4)
+    assert not classifies(nn.Flatten(2), images, 3)
+    assert not classifies(nn.Linear(5, 3), images, 3)
+    assert not classifies(nn.Module(), images, 3)
