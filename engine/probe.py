@@ -145,10 +145,10 @@ def projection(width: int) -> Tensor:
     return torch.randn(width, WIDTH, generator=torch.Generator().manual_seed(0)) / WIDTH**0.5
 
 
-def thumbnails(images: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) on the CPU, at most THUMBNAIL pixels high and wide."""
-    if images.shape[-1] <= THUMBNAIL:
+def thumbnails(images: Tensor, side: int = THUMBNAIL) -> Tensor:
+    """uint8 (N, C, H, W) on the CPU, at most `side` pixels high and wide."""
+    if images.shape[-1] <= side:
         return images.cpu().contiguous()
     chunks = images.split(CHUNK)
-    small = [F.interpolate(chunk.float(), size=THUMBNAIL, mode="area").round().byte().cpu() for chunk in chunks]
+    small = [F.interpolate(chunk.float(), size=side, mode="area").round().byte().cpu() for chunk in chunks]
     return torch.cat(small)

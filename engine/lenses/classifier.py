@@ -28,7 +28,7 @@ def as_classifier(model: nn.Module, facts: Facts) -> Classifies | None:
     try:
         with torch.no_grad():
             told = model(picture)
-    except (TypeError, ValueError, RuntimeError, NotImplementedError):  # its `forward` is for something else
+    except (TypeError, ValueError, RuntimeError):  # its `forward` is for something else
         return None
     fits = isinstance(told, Tensor) and told.shape == (1, len(facts.classes))
     return Classifies(model, facts.classes) if fits else None

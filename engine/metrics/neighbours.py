@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.data.base import Batch, Dataset
 from engine.metrics.classification import accuracy
 from engine.metrics.readers import knn_scores
+from engine.ops.neighbours import nearest_neighbours
 
 PIXELS = nn.Sequential(nn.AdaptiveAvgPool2d(28), nn.Flatten())
 """The features that need no learning: a thumbnail's pixels."""
@@ -76,11 +76,8 @@ def compare(before: dict[str, float], after: dict[str, float]) -> dict[str, Any]
 
 def nearest(bank: Tensor, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Cosine similarity and position (M, k) of the k rows of `bank` (N, D) most like each query (M, D), best first."""
-    if not 1 <= k <= len(bank):
-        raise ValueError(f"k: expected 1 to {len(bank)}, the size of the bank, got {k}")
-    similarity = F.normalize(queries, dim=1) @ F.normalize(bank, dim=1).T
-    best = similarity.topk(k, dim=1)
-    return best.values, best.indices
+    distance, index = nearest_neighbours(bank, k, "cosine", queries)
+    return 1 - distance, index
 
 
 @torch.no_grad()
