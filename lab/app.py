@@ -9,18 +9,12 @@ import streamlit as st
 from engine.assets import asset
 from lab import warm
 from lab.home import check_writable, runs_folder
-from lab.parts.links import PAGES
+from lab.parts.links import PAGES, STUDIOS
 
 st.set_page_config(page_title="Visionarium", page_icon=str(asset("icon.png")), layout="wide")
 st.html(Path(__file__).with_name("style.css"))
 
-studios = [
-    st.Page(PAGES / "augment.py", title="Augmentation", help="What a network in training sees."),
-    st.Page(PAGES / "masked.py", title="Masked pictures", help="Hide patches with a brush and see them painted."),
-    st.Page(PAGES / "style.py", title="Style", help="Your picture in the manner of a painting."),
-    st.Page(PAGES / "uncertainty.py", title="Uncertainty", help="Where a network does not know, and if it notices."),
-    st.Page(PAGES / "views.py", title="Views", help="Look at one picture in several ways, and choose before trying."),
-]
+studios = [st.Page(PAGES / f"{name}.py", title=title, help=says) for name, title, says in STUDIOS]
 
 try:
     check_writable(runs_folder())

@@ -4,7 +4,7 @@ import streamlit as st
 
 from engine import catalog
 from lab.parts.cards import picture_of
-from lab.parts.links import link
+from lab.parts.links import STUDIOS, link
 from lab.parts.machine import device
 from lab.parts.play import stored_answers
 from lab.parts.progress import COLOURS, ago
@@ -27,6 +27,10 @@ with doors[0], st.container(key="door-teach"):
     st.subheader("Teach", anchor=False)
     st.markdown(f"Open a page that is ready for a lecture hall: *{catalog.card(ready).title}* on real pictures.")
     link("method", "Open it", query={"id": ready}, icon=":material/arrow_forward:")
+    st.markdown("Or play with one idea in a studio:")
+    with st.container(horizontal=True, gap="small"):
+        for page, title, says in STUDIOS:
+            link(page, title, help=says, width="content")
 with doors[1], st.container(key="door-explore"):
     picture_of(next((id for id in reversed(ids) if stored_answers(id) and id != ready), ready))
     st.subheader("Explore", anchor=False)

@@ -125,22 +125,35 @@ def features(name: FeatureNet, pooling: Pooling = "max", weights: Path | None = 
 
 
 def timm_classifier(name: str) -> ImageNetClassifier:
-    """Any of timm's networks with its published weights. ValueError when there is none or its weights are not here."""
+    """Any of timm's networks with its published weights, if they are on this machine: nothing is downloaded here.
+
+    ValueError when there is no such network, or its weights are not here.
+    """
     import timm
 
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(pretrained=True), n=3, cutoff=0.4)
         raise ValueError(f"timm has no network called {name!r}; the nearest are {', '.join(near) or LITE0}")
-    own = {"file": str(asset(LITE0_WEIGHTS))} if name == LITE0 else None
-    try:
-        net: Any = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=own)
-    except (OSError, RuntimeError) as error:
+    file = asset(LITE0_WEIGHTS) if name == LITE0 else _cached(timm.get_pretrained_cfg(name))
+    if file is None:
         raise ValueError(
-            f"the weights of {name} could not be had ({error}); connect to the internet once, or choose imagenet:lite0 "
-            "or imagenet:squeezenet, whose weights ship with the lab"
-        ) from error
+            f"the weights of {name} are not on this machine; get them once, where there is internet, with "
+            f"""python -c "import timm; timm.create_model('{name}', pretrained=True)", or choose imagenet:lite0 or """
+            "imagenet:squeezenet, which ship with the lab"
+        )
+    net: Any = timm.create_model(name, pretrained=True, pretrained_cfg_overlay={"file": str(file)})
     mean, deviation = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
     return ImageNetClassifier(Normalise(mean, deviation), net, net.num_classes)
+
+
+def _cached(published: Any) -> Path | None:
+    """The weights that timm has downloaded before, by its description of them; None when there are none."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for name in ("model.safetensors", "pytorch_model.bin") if published and published.hf_hub_id else ():
+        if isinstance(found := try_to_load_from_cache(published.hf_hub_id, name), str):
+            return Path(found)
+    return None
 
 
 def _embedded(name: str) -> tuple[Normalise, Any]:

@@ -8,6 +8,14 @@ from typing import Any
 import streamlit as st
 
 PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
+STUDIOS = (
+    ("augment", "Augmentation", "What a network in training sees, and when the label begins to lie."),
+    ("masked", "Masked pictures", "Hide patches with a brush and see them painted."),
+    ("style", "Style", "Your picture in the manner of a painting."),
+    ("uncertainty", "Uncertainty", "Where a network does not know, and whether it notices."),
+    ("views", "Views", "Look at one picture in several ways, and choose before trying."),
+)
+"""The studios: page, title, what one does there."""
 
 
 def link(page: str, label: str, *, query: dict[str, str] | None = None, **looks: Any) -> None:

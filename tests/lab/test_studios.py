@@ -96,6 +96,26 @@ def test_a_network_by_name_that_is_not_here_says_what_to_do():
         open_model("imagenet:vgg")
 
 
+def test_a_network_whose_weights_timm_has_fetched_before_opens_without_a_network(tmp_path, monkeypatch):
+    import timm
+    from huggingface_hub import constants
+    from safetensors.torch import save_file
+
+    with pytest.raises(ValueError, match="the weights of resnet10t are not on this machine; get them once"):
+        open_model("timm:resnet10t")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    made = timm.create_model("resnet10t")
+    repo = tmp_path / f"models--{timm.get_pretrained_cfg('resnet10t').hf_hub_id.replace('/', '--')}"
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs" / "main").write_text("abc")
+    (repo / "snapshots" / "abc").mkdir(parents=True)
+    save_file(made.state_dict(), repo / "snapshots" / "abc" / "model.safetensors")
+    monkeypatch.setattr("huggingface_hub.file_download.constants.HF_HUB_CACHE", str(tmp_path))
+    opened = open_model("timm:resnet10t")
+    assert torch.equal(opened.model.net.conv1[0].weight, made.conv1[0].weight)
+    assert len(opened.facts.classes) == 1000
+
+
 def test_timms_own_copy_of_a_shipped_network_answers_as_ours():
     one, two = open_model("imagenet:lite0"), open_model("timm:tf_efficientnet_lite0")
     picture = torch.rand(1, 3, 64, 64)
