@@ -75,3 +75,39 @@ def test_what_is_painted_is_hidden_and_a_reload_keeps_it(visit, shots):
     assert again[0]["knobs"]["painted"] == painted
     cleared = answers(page, lambda: page.get_by_role("button", name="Clear").click())
     assert cleared[0]["knobs"]["painted"] == ""
+
+
+def test_a_painting_grows_is_stopped_and_is_seen_again(visit, shots):
+    page = visit("/style?transfer.steps=40")
+    go, says, moment = page.locator(".go"), page.locator(".live .says"), page.locator(".reel input")
+    go.wait_for()
+    assert says.inner_text() == "stored"
+    go.click()
+    moment.wait_for()
+    assert go.inner_text() == "Stop"
+    go.click()
+    says.filter(has_text="stopped").wait_for()
+    seen = int(moment.get_attribute("max"))
+    page.wait_for_timeout(1500)
+    assert int(moment.get_attribute("max")) == seen, "it has really stopped"
+    assert go.inner_text() == "Look"
+    go.click()
+    page.locator(".live:not(.busy) .says").filter(has_text="live").wait_for()
+    assert moment.get_attribute("max") == "19"
+    last = page.locator(".stage img").first.get_attribute("src")
+    moment.evaluate("slider => { slider.value = 0; slider.oninput() }")
+    assert page.locator(".reel output").inner_text() == "1 of 20"
+    assert page.locator(".stage img").first.get_attribute("src") != last
+    page.screenshot(path=shots / "style.png")
+
+
+@pytest.mark.parametrize("page", ["augment", "masked", "style", "uncertainty", "views"])
+def test_no_studio_asks_another_machine_for_anything(visit, server, page):
+    shown = visit("/")
+    asked = []
+    shown.on("request", lambda request: asked.append(request.url))
+    shown.goto(f"{server.url}/{page}")
+    shown.get_by_text("live", exact=True).first.wait_for()
+    strange = [url for url in asked if not url.startswith((server.url, "data:", "blob:"))]
+    assert len(asked) > 5
+    assert strange == []
