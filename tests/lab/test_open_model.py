@@ -10,8 +10,10 @@ from engine.bench import Bench, Setup
 from engine.checkpoint import Checkpoint, write_checkpoint
 from engine.data.base import Facts
 from engine.folder import write_state
+from engine.nets.masked_vit import Decoder, MaskedViT
 from lab.checkpoints import open as opening
 from lab.checkpoints import open_model
+from lab.looking import Looker
 from lab.runs.run import plan
 
 FACTS = Facts(1, 28, ("a", "b"))
@@ -117,3 +119,35 @@ def test_an_opened_model_answers_its_lens(run):
     images = torch.zeros(2, 1, 28, 28)
     (answer,) = lens.answers(opened.model, lens.params.make({"amount": 1.0}), images, Bench(Setup(device="cpu")))
     assert torch.equal(answer["after"], torch.ones(2, 1, 28, 28))
+
+
+@pytest.fixture
+def released(tmp_path):
+    """Write weights as the masked autoencoder's authors release them."""
+    made = MaskedViT(3, 32, 8, 64, 1, 1, Decoder(32, 1, 16))
+
+    def write(name, leave_out=()):
+        state = {key: value for key, value in made.state_dict().items() if not key.startswith(leave_out)}
+        torch.save({"model": state}, tmp_path / name)
+        return tmp_path / name
+
+    return write, made
+
+
+@pytest.mark.parametrize(("name", "norm_pix"), [("mae_visualize_vit_base.pth", False), ("mae_pretrain_full.pth", True)])
+def test_a_released_masked_autoencoder_opens_and_paints(released, name, norm_pix):
+    write, made = released
+    opened = open_model(str(write(name)))
+    assert (opened.id, opened.facts, opened.step) == ("representation.mae", Facts(3, 32), 0)
+    assert opened.model.norm_pix is norm_pix, "the weights do not tell, the name does"
+    assert torch.equal(opened.model.mask_token, made.mask_token)
+    looker = Looker(opened)
+    for lens in opened.lenses:
+        *_, answer = looker.answers(lens, lens.params.make({}), lens.given(looker.shipped(2)))
+        assert {name for exhibit in lens.exhibits for name in exhibit.names} <= answer.keys()
+
+
+def test_a_released_encoder_alone_says_which_file_to_take(released):
+    write, _ = released
+    with pytest.raises(ValueError, match="cannot be opened as a masked autoencoder: it has no decoder, so it paints"):
+        open_model(str(write("mae_pretrain_vit_base.pth", ("decoder", "mask_token"))))
