@@ -167,4 +167,5 @@ ATTENTION = Lens(
                 "from the encoder; the decoder has mask tokens in their places."),
     ),
     "Which visible patches does a hidden one take its pixels from?",
+    takes="image",
 )  # fmt: skip

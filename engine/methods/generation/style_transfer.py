@@ -181,7 +181,7 @@ class RatiosParams(TransferParams):
     steps: int = knob(60, "optimiser steps for each weight", 1, 500, tiny=2, unit="steps")
 
 
-TIMES = {"style / 16": 1 / 16, "style / 4": 1 / 4, "as set": 1.0, "style x 4": 4.0}
+TIMES = {"a hundredth": 0.01, "a tenth": 0.1, "as set": 1.0, "tenfold": 10.0}
 
 
 def ratios(model: Canvas, p: RatiosParams, images: Tensor, bench: Bench) -> Iterator[Report]:
@@ -280,7 +280,7 @@ METHOD = Method(
         ),
         Lens(
             "Ratios", RatiosParams, ratios,
-            (Pictures(("content", *TIMES), "From left to right the style weighs more and the content gives way."),),
+            (Pictures(("content", *TIMES), "From left to right the style weighs more: parts of the weight that is set."),),
             "One picture at four ratios of style and content.", takes="image", long=True,
         ),
         Lens(
