@@ -280,7 +280,7 @@ METHOD = Method(
         ),
         Lens(
             "Ratios", RatiosParams, ratios,
-            (Pictures(("content", *TIMES), "From left to right the style weighs more: parts of the weight that is set."),),
+            (Pictures(("content", *TIMES), "To the right the style weighs more: parts of the weight that is set."),),
             "One picture at four ratios of style and content.", takes="image", long=True,
         ),
         Lens(
