@@ -24,8 +24,13 @@ WRONG = Overlay(("picture", "error"), "How wrong each painted patch is, on avera
 @torch.no_grad()
 def paint(model: MaskedViT, images: Tensor, hidden: Masking, true_statistics: bool = True) -> Report:
     """The pictures with holes, as painted from the visible patches, and how wrong each painted patch is."""
+    return drawn(model, model(images, hidden), images, hidden, true_statistics)
+
+
+def drawn(model: MaskedViT, painted: Tensor, images: Tensor, hidden: Masking, true_statistics: bool = True) -> Report:
+    """The same of patches (B, L, P) that the network has painted already."""
     seen = None if true_statistics else 1 - hidden.mask
-    reconstruction, hole = model.pixels(model(images, hidden), images, seen), model.hole(hidden).bool()
+    reconstruction, hole = model.pixels(painted, images, seen), model.hole(hidden).bool()
     pasted = torch.where(hole, reconstruction, images)
     return {
         "original": images, "masked": torch.where(hole, GREY, images), "reconstruction": reconstruction,
@@ -67,8 +72,9 @@ def reconstruct(model: MaskedViT, params: ReconstructParams, images: Tensor, ben
     if params.painted:
         hidden = by_hand(params.painted, model, images)
     smooth = smooth_fill(images, 1 - model.hole(hidden))
-    report = paint(model, images, hidden, params.true_statistics)
-    loss = (model(images, hidden) - model.targets(images)).square().mean(dim=2) * hidden.mask
+    painted = model(images, hidden)
+    report = drawn(model, painted, images, hidden, params.true_statistics)
+    loss = (painted - model.targets(images)).square().mean(dim=2) * hidden.mask
     errors = {"network": wrong(report["pasted"], images, hidden), "smooth_filling": wrong(smooth, images, hidden)}
     trained = "patches less their mean, over their contrast" if model.norm_pix else "plain pixels"
     return report | errors | {
