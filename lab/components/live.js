@@ -58,6 +58,7 @@ export default function (component) {
     const hangUp = (state.busy = new AbortController())
     state.seen = false
     state.frames = []
+    clearInterval(state.timer)
     busy(true)
     try {
       const answer = await post(JSON.parse(wish), hangUp.signal)
