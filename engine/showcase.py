@@ -62,13 +62,10 @@ def revive(rows: Iterable[list[Any]]) -> tuple[Exhibit, ...]:
 
 
 def pictures(bench: Bench, spec: str, size: int | None, count: int = PICTURES) -> Tensor:
-    """(count, C, size, size) in [0, 1]: test pictures spread evenly over the set, the same every time.
-
-    Of the photographs, those of something.
-    """
+    """(count, C, size, size) in [0, 1]: test pictures spread evenly over the set, the same every time."""
     import torch
 
-    data = bench.data("photos:things" if spec == "photos" else spec, "test", size)
+    data = bench.data(spec, "test", size)
     count = min(count, len(data))
     return data.batch((torch.arange(count) * len(data)) // count).to(bench.device).images
 
@@ -117,10 +114,8 @@ def build_lenses(root: Path = ROOT) -> Path:
     from engine.lenses import CLASSIFIER
     from engine.nets.pretrained import LOOKS, imagenet
 
-    model = imagenet("lite0")
     images = pictures(Bench(Setup.make({"device": "cpu"})), "photos:things", LOOKS)
-    for place, lens in enumerate(CLASSIFIER[:1]):
-        keep_answer(root / "lenses", lens, place, model, images, 0)
+    keep_answer(root / "lenses", CLASSIFIER[0], 0, imagenet("lite0"), images, 0)
     record(root=root)
     return root / "lenses"
 

@@ -72,7 +72,7 @@ class StyleParams(Painting):
     size: int = knob(160, "height and width", 32, 1024, tiny=32, paper=512, unit="px")
     start: Literal["content", "style", "noise"] = knob("content", "what the canvas shows at first", fold=True)
     optimizer: Literal["adam", "lbfgs"] = knob("adam", "how pixels are moved", paper="lbfgs", fold=True)
-    data: str = knob("photos", "where the pictures of the page come from", fold=True)
+    data: str = knob("photos:things", "where the pictures of the page come from", fold=True)
 
 
 class Canvas(nn.Module):
