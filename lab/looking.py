@@ -21,11 +21,12 @@ MOST = 16
 
 
 class Looker:
-    """An opened model on the best device. Threads take turns (`lock`); sources that lenses open are kept."""
+    """An opened model on the best device. Threads take turns (`lock`); what lenses open and recall is kept."""
 
     def __init__(self, opened: Opened):
         from engine.bench import Setup, find_device
         from engine.lenses.classifier import as_classifier
+        from engine.recall import Recall
 
         self.opened = opened
         self.lock = threading.Lock()
@@ -33,6 +34,7 @@ class Looker:
         self.model = opened.model.to(find_device(self.setup.device))
         self.classifier = as_classifier(self.model, opened.facts)
         self._sets: dict[tuple[str, str, int | None], Dataset] = {}
+        self._recall = Recall()
 
     @property
     def lenses(self) -> tuple[Lens, ...]:
@@ -81,7 +83,7 @@ class Looker:
 
         setup = self.setup.model_copy(update={"seed": seed})
         with self.lock, torch.random.fork_rng():
-            bench = Bench(setup, sets=self._sets)
+            bench = Bench(setup, sets=self._sets, recall=self._recall)
             given = None if images is None else images.to(bench.device)
             model = self.model if lens in self.opened.lenses or self.classifier is None else self.classifier
             for report in lens.answers(model, params, given, bench):
