@@ -109,13 +109,15 @@ def size_of(target: Path) -> int:
 
 
 def build_lenses(root: Path = ROOT) -> Path:
-    """Store what the studios show at once: the first lens for any classifier, through a shipped network."""
+    """Store what the studios show at once: their first lenses for any classifier, through a shipped network."""
     from engine.bench import Bench, Setup
-    from engine.lenses import CLASSIFIER
+    from engine.lenses.augmented import DRAWS
+    from engine.lenses.views import LOOK_FAN
     from engine.nets.pretrained import LOOKS, imagenet
 
     images = pictures(Bench(Setup.make({"device": "cpu"})), "photos:things", LOOKS)
-    keep_answer(root / "lenses", CLASSIFIER[0], 0, imagenet("lite0"), images, 0)
+    for place, lens in enumerate((DRAWS, LOOK_FAN)):
+        keep_answer(root / "lenses", lens, place, imagenet("lite0"), images, 0)
     record(root=root)
     return root / "lenses"
 

@@ -29,7 +29,7 @@ from engine.method import (
     Scatter,
     Table,
 )
-from lab import pictures, plots
+from lab import light_plots, pictures, plots
 from lab.pictures import words
 from lab.plots import Plot
 
@@ -108,7 +108,7 @@ def data_url(image: Image.Image) -> str:
 
 
 def portable(exhibits: Sequence[Exhibit], values: Mapping[str, Any], dark: bool = False) -> list[dict[str, Any]]:
-    """Exhibits as JSON that a browser shows without a plotting library: pictures, drawings (SVG), tables.
+    """Exhibits as JSON that a browser shows without a plotting library: pictures, drawings (SVG), numbers, tables.
 
     One that is not reported yet, since its lens is still at work, has no figures.
     """
@@ -120,7 +120,16 @@ def _figures(exhibit: Exhibit, values: Mapping[str, Any], dark: bool) -> list[di
         return []
     if isinstance(exhibit, Pictures) and exhibit.under:
         return [tiles(exhibit, values)]
-    return [_sent(figure, dark) for figure in draw(exhibit, values, dark)]
+    drawn_there: list[dict[str, Any] | None] = [None]
+    match exhibit:
+        case Matrix(names=names):
+            drawn_there = [light_plots.heat(name, values) for name in names]
+        case Bars(names=names):
+            drawn_there = [light_plots.bars(names, values)]
+        case Curves(names=names, over=over):
+            drawn_there = [light_plots.small_curves(names, values, over)]
+    found = [figure for figure in drawn_there if figure]
+    return found if len(found) == len(drawn_there) else [_sent(figure, dark) for figure in draw(exhibit, values, dark)]
 
 
 def tiles(exhibit: Pictures, values: Mapping[str, Any], wide: int = 0) -> dict[str, Any]:

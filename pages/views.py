@@ -2,9 +2,17 @@
 
 from lab.studio import studio
 
+PLAIN = ("Fan", "Worth a pass?")
+
 studio(
     "Views",
-    "One picture, seen in several ways: which way of looking does the network understand best? All ways cost as many "
-    "passes as there are; a small network that foretells each way's loss picks one or two before any is tried.",
-    {"augmentation.learned_tta": ("Views", "How many", "Again", "Fault and view", "Foretold and true")},
+    "One picture, seen in several ways, and the answers merged. Every way costs a pass of the network: which of them "
+    "help, which do harm, and can a small network foretell the best before any is tried?",
+    {
+        "imagenet:lite0": ("Fan",),
+        "augmentation.randaugment": PLAIN,
+        "uncertainty.mc_dropout": PLAIN,
+        "augmentation.learned_tta": ("Views", "How many", "Again", "Fault and view", "Foretold and true"),
+    },
+    others=PLAIN,
 )

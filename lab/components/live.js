@@ -210,6 +210,9 @@ function exhibit({ says, figures }, script) {
 function drawn(figure) {
   if (figure.svg) return document.importNode(new DOMParser().parseFromString(figure.svg, "image/svg+xml").documentElement, true)
   if (figure.tiles) return gallery(figure)
+  if (figure.heat) return heatMap(figure.heat)
+  if (figure.bars) return barRows(figure.bars)
+  if (figure.curves) return smallCurves(figure.curves)
   if (figure.picture) return Object.assign(new Image(), { src: figure.picture, alt: "" })
   const table = document.createElement("table")
   const names = Object.keys(figure.columns)

@@ -28,8 +28,8 @@ HTML = """<div class="live">
 _live = st.components.v2.component(
     "visionarium_live",
     html=HTML,
-    css=(HERE / "live.css").read_text(encoding="utf-8"),
-    js=(HERE / "live.js").read_text(encoding="utf-8"),
+    css="".join((HERE / name).read_text(encoding="utf-8") for name in ("live.css", "light.css")),
+    js="".join((HERE / name).read_text(encoding="utf-8") for name in ("live.js", "light.js")),
 )
 
 

@@ -105,7 +105,11 @@ def test_a_lens_answers_with_all_its_exhibits(finished):
     told = json.loads(body)
     assert status == 200, told
     assert [one["says"] for one in told["exhibits"]] == [exhibit.says for exhibit in lens.exhibits]
-    assert all(figure.keys() <= {"picture", "svg", "columns"} for one in told["exhibits"] for figure in one["figures"])
+    assert all(
+        figure.keys() <= {"picture", "svg", "columns", "bars", "heat"}
+        for one in told["exhibits"]
+        for figure in one["figures"]
+    )
 
 
 def test_the_same_seed_gives_the_same_answer_and_its_script_comes_along(finished):

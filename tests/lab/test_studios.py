@@ -25,7 +25,7 @@ STUDIOS = {
     "masked": ("Masked pictures", "representation.mae"),
     "style": ("Style", "generation.style_transfer"),
     "uncertainty": ("Uncertainty", "uncertainty.deep_ensembles"),
-    "views": ("Views", "augmentation.learned_tta"),
+    "views": ("Views", "imagenet:lite0"),
 }
 ALL = pytest.mark.parametrize("page", STUDIOS)
 

@@ -15,6 +15,21 @@ from playwright.sync_api import sync_playwright
 from served import Server
 from speed.live import said
 
+TOGGLE = """async (chips) => {  // seconds from each click to the next picture that it changes
+  const found = [], stage = chips.getRootNode().querySelector(".stage")
+  for (let i = 0; i < 12; i++) {
+    const changed = new Promise((done) => {
+      const watch = new MutationObserver(() => { watch.disconnect(); done() })
+      watch.observe(stage, { childList: true })
+    })
+    const began = performance.now()
+    chips.children[1 + i].click()
+    await changed
+    found.push((performance.now() - began) / 1000)
+    await new Promise((done) => setTimeout(done, 700))
+  }
+  return found
+}"""
 DRAG = """async (slider) => {  // seconds from each input event to the next picture that it changes
   const found = [], stage = slider.getRootNode().querySelector(".stage")
   for (let i = 0; i < 12; i++) {
@@ -59,6 +74,10 @@ def main():
                 whole(page)
                 page.wait_for_timeout(1000)
                 said(name, page.locator(".knobs input[type=range]").nth(knob).evaluate(DRAG))
+            page.goto(f"{server.url}/views")
+            whole(page)
+            page.wait_for_timeout(1000)
+            said("a view switched on or off, to the merged answer", page.locator(".chips").first.evaluate(TOGGLE))
             page.goto(f"{server.url}/style")
             page.locator(".go").wait_for()
             page.wait_for_timeout(1000)
