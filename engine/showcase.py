@@ -116,7 +116,8 @@ def build_lenses(root: Path = ROOT) -> Path:
     from engine.nets.pretrained import LOOKS, imagenet
 
     images = pictures(Bench(Setup.make({"device": "cpu"})), "photos:things", LOOKS)
-    for place, lens in enumerate((DRAWS, LOOK_FAN)):
+    shown: tuple[Lens, ...] = (DRAWS, LOOK_FAN)
+    for place, lens in enumerate(shown):
         keep_answer(root / "lenses", lens, place, imagenet("lite0"), images, 0)
     record(root=root)
     return root / "lenses"

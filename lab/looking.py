@@ -26,6 +26,7 @@ class Looker:
     def __init__(self, opened: Opened):
         from engine.bench import Setup, find_device
         from engine.lenses.classifier import as_classifier
+        from engine.lenses.segmenter import as_segmenter
         from engine.recall import Recall
 
         self.opened = opened
@@ -33,17 +34,19 @@ class Looker:
         self.setup = Setup()
         self.model = opened.model.to(find_device(self.setup.device))
         self.classifier = as_classifier(self.model, opened.facts, opened.data)
+        self.segmenter = None if self.classifier else as_segmenter(self.model, opened.facts)
         self._sets: dict[tuple[str, str, int | None], Dataset] = {}
         self._recall = Recall()
 
     @property
     def lenses(self) -> tuple[Lens, ...]:
-        """The method's own, then those that fit any classifier, if it is one."""
-        from engine.lenses import CLASSIFIER
+        """The method's own, then those that fit any classifier or any segmenter, if it is one."""
+        from engine.lenses import CLASSIFIER, SEGMENTER
 
         own = self.opened.lenses
         names = {lens.name for lens in own}
-        return own + tuple(lens for lens in CLASSIFIER if self.classifier is not None and lens.name not in names)
+        others = CLASSIFIER if self.classifier else SEGMENTER if self.segmenter else ()
+        return own + tuple(lens for lens in others if lens.name not in names)
 
     def lens(self, name: str) -> Lens:
         """A lens by its name or the name of its stored answer; ValueError when there is no such lens for this model."""
@@ -85,7 +88,7 @@ class Looker:
         with self.lock, torch.random.fork_rng():
             bench = Bench(setup, sets=self._sets, recall=self._recall)
             given = None if images is None else images.to(bench.device)
-            model = self.model if lens in self.opened.lenses or self.classifier is None else self.classifier
+            model = self.model if lens in self.opened.lenses else self.classifier or self.segmenter or self.model
             for report in lens.answers(model, params, given, bench):
                 yield arrays(report)
 

@@ -12,7 +12,8 @@ studio(
         "imagenet:lite0": ("Fan",),
         "augmentation.randaugment": PLAIN,
         "uncertainty.mc_dropout": PLAIN,
-        "augmentation.learned_tta": ("Views", "How many", "Again", "Fault and view", "Foretold and true"),
+        "detection.retinanet": ("Boxes in views", "Worth it for boxes?"),
+        "augmentation.learned_tta": ("Views", "Every way", "How many", "Foretold and true", "Fault and view", "Again"),
     },
     others=PLAIN,
 )

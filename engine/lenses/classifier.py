@@ -11,12 +11,12 @@ from engine.data.base import Facts
 class Classifies(nn.Module):
     """Any model as a classifier: images (B, C, H, W) in [0, 1] -> logits (B, K); `classes` are the K names.
 
-    data, size: what it learned from, by name, and the side of its pictures; "" and 0 where nobody knows.
+    data: what it learned from, by name; "" where nobody knows.
     """
 
-    def __init__(self, model: nn.Module, classes: tuple[str, ...], data: str = "", size: int = 0):
+    def __init__(self, model: nn.Module, facts: Facts, data: str = ""):
         super().__init__()
-        self.model, self.classes, self.data, self.size = model, classes, data, size
+        self.model, self.facts, self.data, self.classes = model, facts, data, facts.classes
 
     def forward(self, images: Tensor) -> Tensor:
         return self.model(images)
@@ -34,4 +34,4 @@ def as_classifier(model: nn.Module, facts: Facts, data: str = "") -> Classifies 
     except (TypeError, ValueError, RuntimeError):  # its `forward` is for something else
         return None
     fits = isinstance(told, Tensor) and told.shape == (1, len(facts.classes))
-    return Classifies(model, facts.classes, data, facts.size) if fits else None
+    return Classifies(model, facts, data) if fits else None

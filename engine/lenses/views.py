@@ -102,7 +102,7 @@ def asked(model: Classifies, count: int, bench: Bench) -> tuple[Tensor, Tensor |
     """
     if not model.data:
         raise ValueError("nobody knows which data this network learned from; look through a run or a method's demo")
-    data = spread(bench.data(model.data, "test", model.size or None), count)
+    data = spread(bench.data(model.data, "test", model.facts.size), count)
     batch = data.batch(torch.arange(len(data))).to(bench.device)
     said, spent = [], []
     for view in FAN.values():

@@ -34,7 +34,6 @@ brightens what is turned and dark, and does nothing for speckles.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -43,25 +42,23 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from engine.augment.candidates import CANDIDATES, MIRRORED, views
-from engine.augment.corruptions import CORRUPTIONS, corrupted
+from engine.augment.corruptions import corrupted
+from engine.augment.faulty import FAULTS, faulty
 from engine.bench import Bench
 from engine.data.base import Batch, Dataset, Facts, Memory
 from engine.data.subset import labels_in, part, spread
+from engine.lenses.learned import LENSES
 from engine.losses.ranking import ranking_loss
 from engine.losses.soft import soft_cross_entropy
-from engine.method import Bars, Claim, Curves, Lens, Matrix, Method, Params, Pictures, Report, Table, knob, stage
+from engine.method import Bars, Claim, Curves, Matrix, Method, Params, Report, knob, stage
+from engine.metrics.chosen_views import best, view_losses, ways
 from engine.metrics.classification import accuracy
-from engine.metrics.doubts import hesitation
 from engine.nets.lenet import DropoutLeNet
 from engine.ops.choose import choose, host_generator
-from engine.ops.ranks import ranks, spearman
+from engine.ops.ranks import spearman
 from engine.ops.schedule import cosine
 
-VIEWS, FAULTS = tuple(CANDIDATES), tuple(CORRUPTIONS)
-Fault = Literal[
-    "none", "turned left", "turned right", "too near", "too far", "faint", "dark", "blurred", "noisy", "bright",
-    "speckled", "turned and dark",
-]  # fmt: skip
+VIEWS = tuple(CANDIDATES)
 SEEN = 9
 """Of the faults, so many are among the predictor's lessons; the rest it meets in the test alone."""
 PORTION = 100
@@ -133,24 +130,6 @@ class LearnedTTA(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """(B, hidden): the classifier's hidden layer."""
         return nn.Sequential(*list(self.target.children())[:-2])(images)
-
-
-def best(hopes: Tensor, k: int) -> Tensor:
-    """The k views (B, k) of the highest hopes (B, K), the best first."""
-    if not 1 <= k <= hopes.shape[1]:
-        raise ValueError(f"k: expected 1 to {hopes.shape[1]} views, got {k}")
-    return hopes.argsort(dim=1, descending=True, stable=True)[:, :k]
-
-
-def chosen_mean(told: Tensor, chosen: Tensor) -> Tensor:
-    """The mean (B, classes) over the chosen views (B, k) of what is said of each, told (B, K, classes)."""
-    return told.gather(1, chosen[:, :, None].expand(-1, -1, told.shape[2])).mean(dim=1)
-
-
-def view_losses(told: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy (B, K) of each view; told (B, K, classes), labels (B,)."""
-    true = told.gather(2, labels[:, None, None].expand(-1, told.shape[1], 1))[:, :, 0]
-    return -true.clamp(min=1e-12).log()
 
 
 def fit_target(model: LearnedTTA, data: Dataset, p: LearnedTTAParams, bench: Bench) -> Iterator[Report]:
@@ -234,31 +213,14 @@ def train(model: LearnedTTA, p: LearnedTTAParams, bench: Bench) -> Iterator[Repo
         yield report | (compare(model, bench) if ended else {})
 
 
-def faulty(model: LearnedTTA, fault: str, count: int, bench: Bench) -> Batch:
-    """Test pictures, evenly spread, with one fault."""
-    test = spread(bench.data(model.params.data, "test", model.facts.size), count)
-    batch = test.batch(torch.arange(len(test))).to(bench.device)
-    dice = torch.Generator().manual_seed(0)
-    return replace(batch, images=CORRUPTIONS[fault](batch.images, dice))
-
-
-def ways(told: Tensor, hopes: Tensor, labels: Tensor, k: int) -> dict[str, Tensor]:
-    """What is answered (B, classes) by each way to choose views; told (B, K, classes). The oracle knows the labels."""
-    dice = torch.rand(told.shape[:2], generator=torch.Generator().manual_seed(0)).to(told.device)
-    return {
-        "as it is": told[:, 0], "all 12": told.mean(dim=1), f"random {k}": chosen_mean(told, best(dice, k)),
-        **{f"learned {n}": chosen_mean(told, best(hopes, n)) for n in sorted({1, 3, k})},
-        "oracle": chosen_mean(told, best(-view_losses(told, labels), 1)),
-    }  # fmt: skip
-
-
 def compare(model: LearnedTTA, bench: Bench) -> Report:
     """Each way to choose views, with each fault: those of the lessons, then those that are new."""
     p = model.params
+    test = bench.data(p.data, "test", model.facts.size)
     model.eval()
     right, orders = [], []
     for fault in FAULTS:
-        batch = faulty(model, fault, p.asked, bench)
+        batch = faulty(test, fault, p.asked, bench.device)
         told, hopes, labels = model.told(batch.images), model.hopes(batch.images), labels_in(batch)
         answers = ways(told, hopes, labels, p.k)
         right.append(torch.stack([accuracy(answer.argmax(dim=1), labels) for answer in answers.values()]))
@@ -275,138 +237,6 @@ def compare(model: LearnedTTA, bench: Bench) -> Report:
         "rows": list(FAULTS), "columns": names,
     }  # fmt: skip
 
-
-class ViewsParams(Params):
-    fault: Fault = knob("turned left", "what happened to the pictures")
-    picture: int = knob(1, "picture whose twelve views are fanned out", 1, 64)
-    k: int = knob(3, "views that are chosen", 1, len(VIEWS))
-
-
-TOP = ("given", "first choice", "second choice", "third choice")
-
-
-def look_views(model: LearnedTTA, p: ViewsParams, images: Tensor, bench: Bench) -> Report:
-    """The views that are chosen for each picture, and all of one picture's, the most promising first."""
-    if p.picture > len(images):
-        raise ValueError(f"picture: there are {len(images)} pictures, got {p.picture}")
-    images = CORRUPTIONS[p.fault](images, torch.Generator().manual_seed(0))
-    seen, told, hopes = views(images), model.told(images), model.hopes(images)
-    order = best(hopes, len(VIEWS))
-    rows, one = torch.arange(len(images), device=order.device), p.picture - 1
-    mean = chosen_mean(told, order[:, : p.k])
-    classes = model.facts.classes
-    return {
-        "given": images, **{name: seen[rows, order[:, place]] for place, name in enumerate(TOP[1:])},
-        "picture": torch.arange(1, len(images) + 1),
-        "chosen": [", ".join(VIEWS[j] for j in row) for row in order[:, : p.k].tolist()],
-        "before": [classes[c] for c in told[:, 0].argmax(dim=1).tolist()], "sure before": told[:, 0].amax(dim=1),
-        "after": [classes[c] for c in mean.argmax(dim=1).tolist()], "sure after": mean.amax(dim=1),
-        "fan": seen[one, order[one]],
-        "hope": hopes[one, order[one]], "view": [f"{i}. {VIEWS[j]}" for i, j in enumerate(order[one].tolist(), 1)],
-        "doubt": hesitation(told[one, order[one]]),
-    }  # fmt: skip
-
-
-class KnownParams(Params):
-    fault: Fault = knob("turned left", "what happened to the picture")
-    picture: int = knob(1, "which test picture", 1, 200)
-    k: int = knob(3, "views that are chosen", 1, len(VIEWS))
-
-
-def look_known(model: LearnedTTA, p: KnownParams, images: None, bench: Bench) -> Report:
-    """A test picture, whose class is known: what was foretold of its views, and what their losses are."""
-    batch = faulty(model, p.fault, 200, bench)
-    one = slice((p.picture - 1) % len(batch), (p.picture - 1) % len(batch) + 1)
-    image, label = batch.images[one], labels_in(batch)[one]
-    told, hopes = model.told(image), model.hopes(image)
-    losses, classes = view_losses(told, label)[0], model.facts.classes
-    order = best(hopes, len(VIEWS))[0]
-    place = ranks(-losses[None])[0]
-    answers = ways(told, hopes, label, p.k)
-    return {
-        "given": image, "fan": views(image)[0, order], "hope": hopes[0, order], "true loss": losses[order],
-        "view": [f"{i}. {VIEWS[j]}" + (" *" if i <= p.k else "") for i, j in enumerate(order.tolist(), 1)],
-        "foretold place": torch.arange(1.0, len(VIEWS) + 1), "true place": place[order],
-        "way": list(answers), "says": [classes[int(answer.argmax())] for answer in answers.values()],
-        "probability of the truth": torch.stack([answer[0, label[0]] for answer in answers.values()]),
-        "truth": [classes[int(label)]] * len(answers),
-    }  # fmt: skip
-
-
-class AmongParams(Params):
-    count: int = knob(60, "test pictures with each fault", 4, 1000, tiny=4)
-
-
-def look_among(model: LearnedTTA, p: AmongParams, images: None, bench: Bench) -> Report:
-    """For each fault: which view comes first, and how right the foretold order is."""
-    choices, orders = [], []
-    for fault in FAULTS:
-        batch = faulty(model, fault, p.count, bench)
-        hopes = model.hopes(batch.images)
-        choices.append(F.one_hot(best(hopes, 1)[:, 0], len(VIEWS)).float().mean(dim=0))
-        orders.append(spearman(hopes, -view_losses(model.told(batch.images), labels_in(batch))).mean())
-    return {"first choice": torch.stack(choices), "rows": list(FAULTS), "columns": list(VIEWS),
-            "correlation of places": torch.stack(orders), "fault": list(FAULTS)}  # fmt: skip
-
-
-class ManyParams(Params):
-    fault: Fault = knob("dark", "what happened to the pictures")
-    count: int = knob(200, "test pictures", 4, 2000, tiny=4)
-
-
-def look_many(model: LearnedTTA, p: ManyParams, images: None, bench: Bench) -> Report:
-    """What more views bring: their number is the cost, for each is a pass of the classifier."""
-    batch = faulty(model, p.fault, p.count, bench)
-    told, hopes, labels = model.told(batch.images), model.hopes(batch.images), labels_in(batch)
-    numbers = range(1, len(VIEWS) + 1)
-
-    def curve(order: Tensor) -> Tensor:
-        right = [accuracy(chosen_mean(told, order[:, :k]).argmax(dim=1), labels).item() for k in numbers]
-        return torch.tensor(list(zip(numbers, right, strict=True)), dtype=torch.float32)
-
-    dice, losses = torch.Generator().manual_seed(0), view_losses(told, labels)
-    report = {
-        "learned": curve(best(hopes, len(VIEWS))), "by true loss": curve(best(-losses, len(VIEWS))),
-        "random": curve(best(torch.rand(hopes.shape, generator=dice).to(hopes.device), len(VIEWS))),
-        "as it is": curve(torch.zeros_like(hopes).long()),
-    }  # fmt: skip
-    # Places by the mean foretold and true loss of each view over all pictures of this fault.
-    wanted, found = (ranks(each).mean(dim=0) for each in (hopes, -losses))
-    return report | {"foretold place": wanted, "true place": found, "view": list(VIEWS), 
-                     "shown": batch.images[:8]}  # fmt: skip
-
-
-class AgainParams(Params):
-    fault: Fault = knob("turned and dark", "what happened to the pictures")
-
-
-AGAIN = ("given", "after 1 view", "after 2 views", "after 3 views")
-
-
-@torch.no_grad()
-def look_again(model: LearnedTTA, p: AgainParams, images: Tensor, bench: Bench) -> Report:
-    """The first choice for each picture, then the first choice for what that gave, until none is wanted."""
-    seen = CORRUPTIONS[p.fault](images, torch.Generator().manual_seed(0))
-    steps, told = [seen], [model.target(seen).softmax(dim=1)]
-    done: list[list[str]] = [[] for _ in images]
-    going = torch.ones(len(images), dtype=torch.bool)
-    for _ in AGAIN[1:]:
-        choice = best(model.hopes(seen), 1)[:, 0].cpu() * going  # view 0 leaves a picture as it is
-        going &= choice > 0
-        seen = choose(seen, choice, dict(enumerate(CANDIDATES.values())))
-        steps.append(seen)
-        told.append(model.target(seen).softmax(dim=1))
-        for chain, j in zip(done, choice.tolist(), strict=True):
-            chain += [VIEWS[j]] if j else []
-    classes = model.facts.classes
-    return dict(zip(AGAIN, steps, strict=True)) | {
-        "picture": torch.arange(1, len(images) + 1), "views": [", then ".join(chain) or "none" for chain in done],
-        "before": [classes[c] for c in told[0].argmax(dim=1).tolist()], "sure before": told[0].amax(dim=1),
-        "after": [classes[c] for c in told[-1].argmax(dim=1).tolist()], "sure after": told[-1].amax(dim=1),
-    }  # fmt: skip
-
-
-ANSWERS = ("before", "sure before", "after", "sure after")
 
 METHOD = Method(
     params=LearnedTTAParams,
@@ -425,59 +255,7 @@ METHOD = Method(
         Curves(("classifier/accuracy",), "Share right on test pictures without fault."),
         Bars(("places right", "fault"), "Rank correlation of the foretold order with the true one, by fault."),
     ),
-    lenses=(
-        Lens(
-            "Views", ViewsParams, look_views,
-            (
-                Pictures(TOP, "Each picture, and the views that promise most."),
-                Table(("picture", "chosen", *ANSWERS), "What it is called as it is, and by the mean of the chosen."),
-                Pictures(("fan",), "All twelve views of the chosen picture, the most promising first."),
-                Bars(("hope", "view"), "How much is expected of each; the twelve add up to 1."),
-                Bars(("doubt", "view"), "The classifier's own doubt (entropy, nats) on each, to compare: it cannot be "
-                     "had without asking it twelve times."),
-            ),
-            "Spoil your pictures: does it find the view that mends them?",
-        ),
-        Lens(
-            "Foretold and true", KnownParams, look_known,
-            (
-                Pictures(("fan",), "The picture in twelve views, the most promising first."),
-                Bars(("true loss", "view"), "The classifier's loss on each, in the foretold order; a star marks the "
-                     "chosen. A good forecast has short bars on top."),
-                Bars(("foretold place", "true place", "view"), "Places in both orders, 1 for the best."),
-                Table(("way", "says", "truth", "probability of the truth"), "What each way to choose makes of it."),
-            ),
-            "A test picture whose class is known: was the right view foretold?", takes="nothing",
-        ),
-        Lens(
-            "Fault and view", AmongParams, look_among,
-            (
-                Matrix(("first choice",), "Share of pictures with a fault (row) for which a view (column) comes first: "
-                       "what was turned left is turned right."),
-                Bars(("correlation of places", "fault"), "How right the foretold order is, by fault."),
-            ),
-            "Which view is chosen against which fault?", takes="nothing",
-        ),
-        Lens(
-            "How many", ManyParams, look_many,
-            (
-                Curves(("learned", "random", "by true loss", "as it is"),
-                       "Share right with so many views: each costs a pass. With all twelve, every choice is the same.",
-                       over="views"),
-                Bars(("foretold place", "true place", "view"), "Mean place of each view, 1 for the best."),
-                Pictures(("shown",), "Some of the pictures."),
-            ),
-            "One view, well chosen, or many?", takes="nothing",
-        ),
-        Lens(
-            "Again", AgainParams, look_again,
-            (
-                Pictures(AGAIN, "After each choice the result is looked at anew, until it is best as it is."),
-                Table(("picture", "views", *ANSWERS), "What was done, and what it is called before and after."),
-            ),
-            "Two faults at once want two views, one after the other.",
-        ),
-    ),
+    lenses=LENSES,
     claim=Claim(
         "A view chosen by its foretold loss is better than the picture as it is, than all views, and than as many at "
         "random. Here: accuracy on test pictures, the mean over eight faults and none, with one chosen view of twelve "

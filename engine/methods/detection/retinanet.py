@@ -34,6 +34,7 @@ from torch.nn import functional as F
 from engine.augment.mirror import mirrored
 from engine.bench import Bench
 from engine.data.base import Batch, Dataset, Facts
+from engine.lenses.moved import boxes_in_views, gain_of_views
 from engine.losses.focal import ohem, sigmoid_bce, sigmoid_focal
 from engine.method import Bars, Boxes, Claim, Curves, Lens, Method, Overlay, Params, Report, knob
 from engine.metrics.detection import Detections, Objects, average_precision, objects, tables
@@ -291,6 +292,7 @@ METHOD = Method(
                   "With a larger gamma, more of the loss lies in the few hardest boxes."),),
             "Where the background's loss comes from.", takes="nothing",
         ),
+        boxes_in_views(detect), gain_of_views(detect),
     ),
     claim=Claim(
         "Turning down easy boxes (gamma 2) finds more than plain cross-entropy over all boxes (gamma 0, with the alpha "

@@ -6,9 +6,12 @@ from torch import nn
 
 from engine.augment.fan import FAN, NAMES
 from engine.bench import Bench, Setup
+from engine.data.base import Facts
 from engine.lenses.classifier import Classifies
 from engine.lenses.views import LOOK_FAN, WORTH
 from engine.metrics.views import merged
+
+SIDES, STRANGE = Facts(1, 28, ("left", "right")), Facts(1, 28, tuple("abcdefghij"))
 
 
 class Slope(nn.Module):
@@ -36,7 +39,7 @@ def last(lens, model, images, bench, **knobs):
 
 def test_the_network_is_asked_once_and_a_toggle_is_answered_from_memory():
     net, bench = Slope(), Bench(Setup(device="cpu"))
-    model = Classifies(net, ("left", "right"))
+    model = Classifies(net, SIDES)
     one = last(LOOK_FAN, model, slope(), bench, views=["as it is"])
     assert net.asked == len(NAMES)
     both = last(LOOK_FAN, model, slope(), bench, views=["mirrored", "as it is"], merge="mean of logits")
@@ -53,7 +56,7 @@ def test_the_network_is_asked_once_and_a_toggle_is_answered_from_memory():
 
 
 def test_it_says_who_says_something_else():
-    model = Classifies(Slope(), ("left", "right"))
+    model = Classifies(Slope(), SIDES)
     told = last(LOOK_FAN, model, slope(), Bench(Setup(device="cpu")), views=["as it is", "mirrored", "zoom in"])
     assert "1 of 3 say something else: mirrored (left)." in told["in_words"][0]
     assert told["says"][NAMES.index("mirrored")].startswith("left")
@@ -61,7 +64,7 @@ def test_it_says_who_says_something_else():
 
 def test_no_view_at_all_is_refused():
     with pytest.raises(ValueError, match="views: none is chosen"):
-        last(LOOK_FAN, Classifies(Slope(), ("left", "right")), slope(), Bench(Setup(device="cpu")), views=[])
+        last(LOOK_FAN, Classifies(Slope(), SIDES), slope(), Bench(Setup(device="cpu")), views=[])
 
 
 class Garments(nn.Module):
@@ -75,7 +78,7 @@ class Garments(nn.Module):
 def test_the_test_pictures_are_asked_once_and_its_numbers_are_those_of_the_views():
     bench = Bench(Setup(device="cpu"))
     data = bench.data("garments", "test")
-    model = Classifies(Garments(), data.facts.classes, "garments", 28)
+    model = Classifies(Garments(), data.facts, "garments")
     told = last(WORTH, model, None, bench, count=60, views=["as it is", "upside down", "blurred"])
     batch = data.batch(torch.arange(60) * len(data) // 60).to("cpu")
     for i, name in enumerate(("as it is", "upside down", "blurred")):
@@ -92,9 +95,9 @@ def test_the_test_pictures_are_asked_once_and_its_numbers_are_those_of_the_views
 
 def test_without_labels_only_agreement_is_told_and_without_data_that_is_said():
     bench = Bench(Setup(device="cpu"))
-    model = Classifies(Garments(), tuple("abcdefghij"), "garments", 28)
+    model = Classifies(Garments(), STRANGE, "garments")
     told = last(WORTH, model, None, bench, count=8)
     assert "right_alone" not in told
     assert told["agreement"].shape == (8, 8)
     with pytest.raises(ValueError, match="nobody knows which data this network learned from"):
-        last(WORTH, Classifies(Garments(), tuple("abcdefghij")), None, bench)
+        last(WORTH, Classifies(Garments(), STRANGE), None, bench)

@@ -7,22 +7,14 @@ import torch
 
 from engine.augment.candidates import CANDIDATES, views
 from engine.augment.corruptions import CORRUPTIONS
+from engine.augment.faulty import Fault
 from engine.bench import Bench, Setup
 from engine.data.base import Batch, Facts, Memory
 from engine.data.subset import part
 from engine.method import drive
 from engine.methods.augmentation import learned_tta
-from engine.methods.augmentation.learned_tta import (
-    METHOD,
-    SEEN,
-    Fault,
-    LearnedTTAParams,
-    best,
-    chosen_mean,
-    lessons,
-    view_losses,
-    ways,
-)
+from engine.methods.augmentation.learned_tta import METHOD, SEEN, LearnedTTAParams, lessons
+from engine.metrics.chosen_views import best, chosen_mean, view_losses, ways
 
 FACTS = Facts(1, 28, ("dark", "light", "striped"))
 
@@ -202,6 +194,24 @@ def test_with_all_views_every_choice_is_the_same():
     assert len(set(ends.values())) == 1
     assert found["learned"][:, 0].tolist() == list(range(1, 13))
     assert found["as it is"][:, 1].unique().numel() == 1
+
+
+def test_every_way_is_measured_with_every_fault():
+    model, here = build(), bench()
+    lens = next(lens for lens in METHOD.lenses if lens.name == "Every way")
+    (found,) = lens.answers(model, lens.params.make({"count": 10, "k": 2}), None, here)
+    assert found["share right"].shape == (len(CORRUPTIONS), 7)
+    batch = toy(30, 1).batch(torch.arange(10) * 3).to("cpu")
+    torch.testing.assert_close(
+        found["sound pictures"][0], (model.target(batch.images).argmax(1) == batch.labels).float().mean()
+    )
+    column = found["columns"].index("all 12")
+    dark = model.told(batch.images**2.5).mean(dim=1).argmax(1) == batch.labels
+    torch.testing.assert_close(found["share right"][list(CORRUPTIONS).index("dark"), column], dark.float().mean())
+    assert dict(zip(found["way"], found["passes"].tolist(), strict=True)) == {
+        "as it is": 1, "all 12": 12, "random 2": 2, "learned 1": 1, "learned 2": 2, "learned 3": 3, "oracle": 12,
+    }  # fmt: skip
+    torch.testing.assert_close(found["mean over faults"], found["share right"][1:].mean(dim=0))
 
 
 def test_again_stops_when_the_picture_is_best_as_it_is(monkeypatch):
