@@ -106,7 +106,7 @@ def test_a_curve_tells_whose_it_is_under_the_pointer(visit, two, shots):
     figure = page.locator(".curves").first
     box = figure.locator("svg").bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.5)
-    expect(figure.locator(".legend span")).to_contain_text(re.compile(r"step \d+"))
+    expect(figure.locator(".legend span")).to_contain_text(re.compile(r"long · step 5"))
     expect(figure.locator("g.aside")).to_have_count(1)
     page.screenshot(path=shots / "compare-pointed.png")
     with page.expect_download() as download:
