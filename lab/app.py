@@ -27,6 +27,7 @@ pages = [
     st.Page(PAGES / "runs.py", title="Runs", help="What was trained: live, finished, side by side."),
     st.Page(PAGES / "sweeps.py", title="Sweeps", help="One method over a grid of knobs: what is best, and where."),
     st.Page(PAGES / "checkpoint.py", title="Checkpoint", help="Look through a checkpoint of your own."),
+    st.Page(PAGES / "bench.py", title="Lens bench", help="Two classifiers, the same pictures, all lenses at once."),
     st.Page(PAGES / "data.py", title="Data", help="Browse what ships, check what is yours."),
     st.Page(PAGES / "method.py", title="Method", visibility="hidden"),
     st.Page(PAGES / "run.py", title="Run", visibility="hidden"),

@@ -1,8 +1,11 @@
 """Lenses that fit more than one method: any model that answers a picture with classes, whoever trained it."""
 
-from engine.lenses import augmented, moved, views
+from engine.lenses import augmented, glance, moved, saliency, views
 
-CLASSIFIER = (augmented.DRAWS, augmented.SHEET, augmented.STILL, augmented.MIX, views.LOOK_FAN, views.WORTH)
+CLASSIFIER = (
+    augmented.DRAWS, augmented.SHEET, augmented.STILL, augmented.MIX,
+    views.LOOK_FAN, views.WORTH, saliency.WHERE, glance.GLANCE, glance.ANSWERS,
+)  # fmt: skip
 """For any classifier, in the order in which they are offered; for the model that they get see `classifier`."""
 SEGMENTER = (moved.PIXELS,)
 """For any model that says of every pixel what it is; see `segmenter`."""

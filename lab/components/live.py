@@ -25,11 +25,19 @@ HTML = """<div class="live">
 </div>
 </div>"""
 
+SHEETS = "".join((HERE / name).read_text(encoding="utf-8") for name in ("live.css", "light.css"))
+
+
+def scripts() -> str:
+    """What draws lenses and their knobs in the browser."""
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("live.js", "light.js"))
+
+
 _live = st.components.v2.component(
     "visionarium_live",
     html=HTML,
-    css="".join((HERE / name).read_text(encoding="utf-8") for name in ("live.css", "light.css")),
-    js="".join((HERE / name).read_text(encoding="utf-8") for name in ("live.js", "light.js")),
+    css=SHEETS,
+    js=scripts(),
 )
 
 
