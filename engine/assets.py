@@ -89,6 +89,7 @@ def _made(name: str) -> Asset:
     """The row of methods/<id>/...: a receipt, or what the method's page shows at once; or of lenses/..."""
     id = name.split("/")[1] if name.startswith("methods/") else "lenses"
     command = f"receipts {id} --measure" if name.endswith("/receipt.json") else f"assets build {id}"
+    command = f"sweep {id}" if "/sweep-" in name else command
     return Asset(name, f"made by `visionarium {command}`", "Apache-2.0")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import streamlit as st
@@ -12,18 +12,32 @@ from engine.showcase import LENSES, SHOWN
 from engine.showcase import folder as shipped
 from lab.home import ID
 from lab.parts.play import Stored, answers_in, chosen_lens, stored_answers, through
+from lab.parts.tabs import tabs
 from lab.runs import all_runs, find
+
+PLAY = "Under the hand"
 
 NETS = {"lite0": "EfficientNet-Lite0", "squeezenet": "SqueezeNet"}
 """What the shipped networks are called."""
 
 
-def studio(title: str, says: str, models: Mapping[str, Sequence[str]], others: Sequence[str] = ()) -> None:
+def studio(
+    title: str, says: str, models: Mapping[str, Sequence[str]], others: Sequence[str] = (),
+    parts: Mapping[str, Callable[[], None]] | None = None,
+) -> None:  # fmt: skip
     """A page of lenses. models: what may be looked through, as `open_model` names it, and with which lenses; a run has
-    those of its method. others: the lenses for runs of other methods, files, and networks of timm's.
+    those of its method. others: the lenses for runs of other methods, files, and networks of timm's. parts: what
+    stands in tabs beside the lenses.
     """
     st.title(title, anchor=False)
     st.markdown(says, width=900)
+    if parts:
+        tabs({PLAY: lambda: _lenses(models, others), **parts})
+    else:
+        _lenses(models, others)
+
+
+def _lenses(models: Mapping[str, Sequence[str]], others: Sequence[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         place = st.container(width="content")
         model = chosen_model(models, bool(others))

@@ -1,8 +1,9 @@
 """RandAugment under the hand: /augment"""
 
+from lab.parts.grid_search import grid_search
 from lab.studio import studio
 
-LENSES = ("Draws", "Sheet", "Still that class?", "Mix")
+LENSES = ("Draws", "Sheet", "Boxes and masks", "Still that class?", "Mix")
 
 studio(
     "Augmentation",
@@ -10,4 +11,5 @@ studio(
     "a network in training see, does a larger M always mean more, and when does the label begin to lie?",
     dict.fromkeys(("imagenet:lite0", "imagenet:squeezenet", "augmentation.randaugment"), LENSES),
     others=LENSES,
+    parts={"Which N and M?": grid_search},
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from engine.augment import (
@@ -23,13 +24,15 @@ from engine.augment import (
     mixup,
 )  # fmt: skip
 from engine.augment.code import code
-from engine.augment.inspect import applied, contact_sheet, verdict
+from engine.augment.inspect import applied, contact_sheet, strength_curve, verdict
 from engine.augment.magnitudes import LARGEST
 from engine.bench import Bench
 from engine.lenses.classifier import Classifies
 from engine.method import Bars, Curves, Lens, Params, Pictures, Report, Table, knob
 
 TILES, MOST_OPERATIONS = 31, 8
+COPIES, MEASURED = 24, 64
+"""Draws over which a policy's strength is averaged, and the side at which it is measured."""
 TABLE = "torchvision's table of magnitudes; in the authors' (tf) and in timm's two operations run backwards"
 WORDS = [name.replace("_", " ") for name in OPERATIONS]
 POLICIES: dict[str, Policy] = {
@@ -103,17 +106,30 @@ def sheet(model: Classifies, params: SheetParams, images: Tensor, bench: Bench) 
     table = magnitudes(params.scale, (images.shape[2], images.shape[3]))
     says = [verdict(change[:, i].tolist()) if table[name].values else "takes no magnitude"
             for i, name in enumerate(OPERATIONS)]  # fmt: skip
+    report |= {f"change/{name} says": [word] for name, word in zip(OPERATIONS, says, strict=True)}
     report |= {"operation": WORDS, "at_0": change[0], "at_30": change[-1], "most_at": change.argmax(0), "with_M": says}
-    return report
+    small = F.adaptive_avg_pool2d(images, min(MEASURED, images.shape[-1]))
+    return report | bench.recall(lambda: policy_strength(small, params.scale), "strength", small, params.scale)
+
+
+def policy_strength(images: Tensor, scale: Scale) -> Report:
+    """By how much a pixel changes on average when N operations are drawn at each M, for N of 1 to 3."""
+    copies, every = images.repeat(COPIES, 1, 1, 1), torch.arange(LARGEST + 1.0)
+    found = (strength_curve(RandAugment(n, 0, scale), copies, torch.Generator().manual_seed(0), 1) for n in (1, 2, 3))
+    return {f"N_{n}": torch.stack([every, one.cpu()], dim=1) for n, one in enumerate(found, 1)}
 
 
 SHEET = Lens(
     "Sheet", SheetParams, sheet,
     (
+        Curves(tuple(f"change/{name}" for name in OPERATIONS),
+               "By how much a pixel changes on average, from M = 0 to 30; all curves on one scale. One that falls is "
+               "of an operation that weakens as M grows.", over="M"),
+        Curves(("N_1", "N_2", "N_3"),
+               "The same for the whole policy, N operations drawn at each M. Moves change most pixels: they can hide "
+               "that other operations weaken.", over="M"),
         Pictures(OPERATIONS[:6], "Moves, at M = 0, 6, 12, 18, 24, 30 from top to bottom."),
         Pictures(OPERATIONS[6:], "Changes of grey or colour, at M = 0, 6, 12, 18, 24, 30 from top to bottom."),
-        Curves(tuple(f"change/{name}" for name in OPERATIONS),
-               "By how much a pixel changes on average (of 1), at each M. On a fair scale no curve falls.", over="M"),
         Table(("operation", "at_0", "at_30", "most_at", "with_M"),
               "Try scale tf or timm: posterize and solarize weaken as M grows, and the enhancements do nothing at "
               "M = 5, so that a larger M is not a stronger augmentation. timm-inc mends that."),

@@ -85,8 +85,8 @@ GLANCE = Lens(
         Bars(("nats", "doubt"), "Doubt over these views, in nats."),
         Pictures(("draws",), "Draws of RandAugment: the bar is what remains of that probability.",
                  under=("still", "applied")),
-        Overlay(("picture", "hidden", "slope"), "What the answer hangs on: parts whose hiding costs it most, and pixels "
-                "where it is steepest, as shares of the largest."),
+        Overlay(("picture", "hidden", "slope"), "What the answer hangs on: parts whose hiding costs it most, and "
+                "pixels where it is steepest, as shares of the largest."),
     ),
     "One picture under all lenses at once.",
     takes="image",

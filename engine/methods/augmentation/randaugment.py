@@ -179,6 +179,10 @@ METHOD = Method(
             "N × M by size", {"n": (1, 2, 3), "m": (3, 9, 15), "width": (8, 24), "train_images": (500, 4000)},
             "Does the best strength grow with the network and with the data, as the paper finds?",
         ),
+        Sweep(
+            "N × M by width", {"n": (0, 1, 2, 3), "m": (0, 10, 20, 30), "width": (8, 24)},
+            "Does a wider network bear a larger M? Short runs: about eight minutes of one core.", {"steps": 300},
+        ),
         Sweep("N × M", {"n": (0, 1, 2, 3), "m": (3, 9, 15, 21)}, "Which strength suits the demo?"),
     ),
 )  # fmt: skip
