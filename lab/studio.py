@@ -10,6 +10,7 @@ import streamlit as st
 from engine import catalog
 from engine.showcase import LENSES, SHOWN
 from engine.showcase import folder as shipped
+from lab import warm
 from lab.home import ID
 from lab.parts.play import Stored, answers_in, chosen_lens, stored_answers, through
 from lab.parts.tabs import tabs
@@ -42,7 +43,7 @@ def _lenses(models: Mapping[str, Sequence[str]], others: Sequence[str]) -> None:
         place = st.container(width="content")
         model = chosen_model(models, bool(others))
         with place:
-            lens = chosen_lens(lenses_for(model, models, others))
+            lens = chosen_lens(fitting(model, lenses_for(model, models, others), others))
     through(model, lens, stored_through(model))
 
 
@@ -52,6 +53,16 @@ def lenses_for(model: str, models: Mapping[str, Sequence[str]], others: Sequence
         with suppress(ValueError):  # that there is no such run is said where it is opened
             model = find(model).plan.method
     return models.get(model) or others or next(iter(models.values()))
+
+
+def fitting(model: str, names: Sequence[str], others: Sequence[str]) -> Sequence[str]:
+    """Of the lenses those that the model has, once it is open, or of the `others`; all while it is not, or has none."""
+    try:
+        looker = warm.ready(model)
+    except ValueError:  # said where its answer would stand
+        return names
+    there = {lens.name for lens in looker.lenses} if looker else set()
+    return [name for name in names if name in there] or [name for name in others if name in there] or names
 
 
 def stored_through(model: str) -> list[Stored]:

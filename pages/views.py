@@ -15,5 +15,5 @@ studio(
         "detection.retinanet": ("Boxes in views", "Worth it for boxes?"),
         "augmentation.learned_tta": ("Views", "Every way", "How many", "Foretold and true", "Fault and view", "Again"),
     },
-    others=PLAIN,
+    others=(*PLAIN, "Pixels in views"),
 )

@@ -13,15 +13,13 @@ from lab.parts.progress import ago
 from lab.parts.sweep import chart, sweep
 from lab.parts.visitor import visitor
 from lab.pictures import words
-from lab.runs.best_m import Best, best_m, merged
+from lab.runs.best_m import NEARLY, Best, best_m, merged
 from lab.runs.cells import best, cells
 from lab.runs.kept import Kept, read_kept
 from lab.runs.sweep import Sweep, all_sweeps, plan_sweep
 from lab.sweep_plots import heat_map
 
 ID, SMALL = "augmentation.randaugment", "N × M by width"
-NEARLY = 0.01
-"""A difference below this is chance, in one run a cell: about one standard error of a share of 2 000 test pictures."""
 
 
 def grid_search() -> None:
@@ -107,7 +105,7 @@ def by_size(kept: list[Kept], mine: list[Sweep]) -> None:
     st.dataframe(
         {"width": [row.width for row in rows], "training pictures": [row.train_images or "all" for row in rows],
          "best M": [row.m for row in rows], "with N": [row.n for row in rows],
-         "test accuracy": [round(row.figure, 4) for row in rows],
+         "bears M up to": [row.bears for row in rows], "test accuracy": [round(row.figure, 4) for row in rows],
          "without augmentation": [None if row.without is None else round(row.without, 4) for row in rows]},
         hide_index=True, width="content", alt="the best M for each size of network and data",
     )  # fmt: skip
@@ -121,10 +119,13 @@ def said(rows: list[Best]) -> str:
         pairs = [(one, two) for one in rows for two in rows
                  if getattr(one, other) == getattr(two, other) and getattr(one, what) < getattr(two, what)]  # fmt: skip
         if pairs:
-            grows = sum(one.m < two.m for one, two in pairs)
-            falls = sum(one.m > two.m for one, two in pairs)
-            name = "wider networks" if what == "width" else "more pictures"
-            trends.append(f"{name}: the best M is larger in {grows} of {len(pairs)} comparisons, smaller in {falls}")
+            grows = sum(one.bears < two.bears for one, two in pairs)
+            falls = sum(one.bears > two.bears for one, two in pairs)
+            name = "a wider network" if what == "width" else "a network with more pictures"
+            trends.append(f"{name} bears a larger M in {grows} of {len(pairs)} comparisons, a smaller one in {falls}")
     told = "; ".join(trends)
     trend = f"{told[0].upper()}{told[1:]}. " if told else ""
-    return f"{trend}One run a cell tells a trend at most: run seeds to be sure."
+    return (
+        f"Up to what M it bears: with some N still less than a point below its best. {trend}One run a cell tells a "
+        "trend at most: run seeds to be sure."
+    )
