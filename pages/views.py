@@ -7,7 +7,8 @@ PLAIN = ("Fan", "Worth a pass?")
 studio(
     "Views",
     "One picture, seen in several ways, and the answers merged. Every way costs a pass of the network: which of them "
-    "help, which do harm, and can a small network foretell the best before any is tried?",
+    "help, which do harm, and can a small network foretell the best before any is tried? Networks that know garments "
+    "have labelled test pictures: there the worth of each view is measured.",
     {
         "imagenet:lite0": ("Fan",),
         "augmentation.randaugment": PLAIN,

@@ -279,7 +279,7 @@ LENSES = (
             Matrix(
                 ("share right",),
                 "Share right on test pictures with each fault (row), by the way the views are "
-                "chosen (column). The oracle knows the labels: no choice of one view can be better.",
+                "chosen (column). The oracle knows the labels and takes the view of the lowest loss.",
             ),
             Bars(("sound pictures", "mean over faults", "way"), "The first row, and the mean of the others."),
             Table(("way", "passes"), "What it costs, in passes of the classifier; the forecast costs about one more."),
