@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from engine.assets import ROOT
 from engine.files import stamp
 from engine.record import read_values
-from lab import moments, own, reel, timeline, warm
+from lab import moments, overlaid, own, reel, timeline, warm
 from lab.figures import DRAWN, draw, jpeg, portable, raster
 from lab.keeping import keeping
 from lab.looking import arrays
@@ -185,6 +185,7 @@ ROUTES: list[BaseRoute] = [
     Route("/api/runs/{id}/archive", archive),
     Route("/api/runs/{id}/cells/{place:int}/{step:int}", cells),
     *timeline.ROUTES,
+    *overlaid.ROUTES,
     *reel.ROUTES,
     *own.ROUTES,
     Mount("/api/fonts", app=StaticFiles(directory=ROOT / "fonts")),

@@ -23,8 +23,8 @@ HTML = """<div class="live">
 <div class="reel" hidden>
 <button type="button">Play</button><input type="range" min="0" aria-label="moment"><output></output>
 <button type="button" title="Begin from this moment's canvas, with the knobs as they are now." hidden>Go on</button>
-<span class="film"><button type="button" title="These moments as an animation.">Film</button><select aria-label="kind of film">
-<option value="webp">WebP</option><option value="gif">GIF</option></select></span>
+<span class="film"><button type="button" title="These moments as an animation.">Film</button>
+<select aria-label="kind of film"><option value="webp">WebP</option><option value="gif">GIF</option></select></span>
 </div>
 <div class="stages"><section><div class="stage"></div></section></div>
 </div>
