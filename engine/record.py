@@ -178,8 +178,8 @@ def _numbered(folder: Path) -> list[tuple[int, Path]]:
 def most_crowded(steps: Sequence[int]) -> int:
     """The place, neither first nor last, of the step whose neighbours are nearest to one another; of equals the first.
 
-    Taken out one at a time, those that remain of an even row are always at most twice as far apart in one place as in
-    another (but for the newest).
+    Taken out one at a time, those that remain of an even row are at most thrice as far apart in one place as in another
+    (but for the newest), however long the row grows.
     """
     return min(range(1, len(steps) - 1), key=lambda place: steps[place + 1] - steps[place - 1])
 

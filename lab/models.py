@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from engine import catalog
+from engine.showcase import VARIANTS
 from lab.home import ID
 from lab.runs import find
 
@@ -22,6 +23,8 @@ def called(target: str) -> str:
     kind, _, net = target.partition(":")
     if kind == "imagenet":
         return f"{NETS.get(net, net)} · knows ImageNet"
+    if target in VARIANTS:
+        return VARIANTS[target].title
     if target in catalog.ids():
         return f"{catalog.card(target).title} · the shipped demo"
     return target

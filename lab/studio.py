@@ -7,8 +7,7 @@ from contextlib import suppress
 
 import streamlit as st
 
-from engine import catalog
-from engine.showcase import LENSES, SHOWN
+from engine.showcase import LENSES, SHOWN, ships
 from engine.showcase import folder as shipped
 from lab.home import ID
 from lab.models import called
@@ -29,7 +28,8 @@ def studio(
         place = st.container(width="content")
         options = offered(models, bool(others))
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
-            model = chosen_model(options)
+            alone = len(options) == 1 and not others and "model" not in st.query_params
+            model = options[0] if alone else chosen_model(options)
             second = chosen_model(options, beside=True) if beside else ""
         with place:
             lens = chosen_lens(lenses_for(model, models, others))
@@ -47,14 +47,14 @@ def lenses_for(model: str, models: Mapping[str, Sequence[str]], others: Sequence
 
 def stored_through(model: str) -> list[Stored]:
     """The answers that ship of a model: of a method's demo, or of the network that knows ImageNet."""
-    if model in catalog.ids():
+    if ships(model):
         return stored_answers(model)
     return answers_in(LENSES) if model == SHOWN else []
 
 
 def offered(models: Mapping[str, Sequence[str]], any_other: bool) -> list[str]:
     """Those of `models` that are there, and the runs of such methods; with any_other also other runs."""
-    there = [one for one in models if one not in catalog.ids() or (shipped(one) / "checkpoint.safetensors").exists()]
+    there = [one for one in models if not ships(one) or (shipped(one) / "checkpoint.safetensors").exists()]
     runs = [run.id for run in all_runs() if (any_other or run.plan.method in models) and run.checkpoints()]
     return [*there, *runs]
 
@@ -75,8 +75,7 @@ def chosen_model(options: Sequence[str], beside: bool = False) -> str:
         steps = list(find(model).openable())
         if len(steps) > 1:
             step = st.select_slider(
-                "Step", steps, value=steps[-1], key=f"{key}_step", bind="query-params", width=220,
-                format_func=lambda step: f"step {step}", label_visibility="collapsed",
+                "Step", steps, value=steps[-1], key=f"{key}_step", bind="query-params", width=200,
             )  # fmt: skip
             return model if step == steps[-1] else f"{model}@{step}"
     return model

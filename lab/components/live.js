@@ -18,7 +18,12 @@ export default function (component) {
     place.classList.toggle("wrong", wrong)
   }
   const show = (i, exhibits, moment) => stages.children[i].querySelector(".stage").replaceChildren(
-    ...exhibits.flatMap((one, place) => (one.figures.length ? [exhibit(one, () => script(i, place, moment))] : [])),
+    ...exhibits.flatMap((one, place) => {
+      if (!one.figures.length) return []
+      const shown = exhibit(one, () => script(i, place, moment))
+      shown.style.setProperty("--row", place + 2)
+      return [shown]
+    }),
   )
   const script = async (i, place, moment) =>
     saved(await post({ ...wish(i), script: place, ...(moment && { moment }) }), `${data.asks[i].lens}.py`)
@@ -55,10 +60,10 @@ export default function (component) {
     } catch (error) {
       if (error.name !== "AbortError") says(i, "the lab does not answer; is it still running?", true)
     }
-    seat.shown = mine
+    seat.shown = hangUp.signal.aborted ? null : mine
     seat.busy = null
     busy()
-    if (seat.wished !== null && seat.wished !== mine) ask(i)
+    if (seat.wished !== null && seat.wished !== seat.shown) ask(i, seat.wished === mine ? begin : null)
   }
   const busy = () => {
     const is = seats.some((seat) => seat.busy)

@@ -15,8 +15,9 @@ from lab.own import palette
 HERE = Path(__file__).parent
 HTML = """<div class="live">
 <div>
-<div class="pick" role="listbox" aria-label="which picture"></div><div class="knobs"></div>
-<button type="button" class="go" hidden>Look</button><p class="says" role="status"></p>
+<div class="pick" role="listbox" aria-label="which picture"></div>
+<div class="act"><button type="button" class="go" hidden>Look</button><p class="says" role="status"></p></div>
+<div class="knobs"></div>
 </div>
 <div>
 <div class="takes" role="group" aria-label="takes" hidden></div>
@@ -48,7 +49,7 @@ def live(
     start: the values at first. long, goes_on: see `Lens`. pick: pictures to pick one from (see `lab.figures.tiles`) and
     "at", the one at first. stored: exhibits to show until the first answer (see `lab.figures.portable`).
     """
-    knobs = type(start).knobs()
+    knobs = sorted(type(start).knobs(), key=lambda knob: not (knob.picture or knob.brush))
     values = start.model_dump(mode="json")
     data = {"asks": [dict(ask) for ask in asks.values()], "names": list(asks), "values": values,
             "knobs": [described(knob, values[knob.name]) for knob in knobs], "stored": list(stored), "long": long,

@@ -21,7 +21,7 @@ function makeReel(root, data, state, { see, begin, failed }) {
     chips.hidden = state.takes.length < 2
     chips.replaceChildren(...state.takes.map((one, i) => {
       const chip = document.createElement("button")
-      Object.assign(chip, { type: "button", textContent: one.from ? `${i + 1}: ${one.from.take + 1} from ${one.from.at + 1}` : `${i + 1}`, ariaPressed: i === state.at })
+      Object.assign(chip, { type: "button", textContent: one.from ? `${i + 1} · from ${one.from.at + 1} of ${one.from.take + 1}` : `${i + 1}`, ariaPressed: i === state.at })
       chip.onclick = () => { halt(); state.at = i; renew(); show(length(take()) - 1) }
       return chip
     }))
