@@ -6,14 +6,17 @@ export default function (component) {
   const { data, parentElement, setStateValue } = component
   const state = STATES.get(parentElement) ?? { seats: [], takes: [], at: 0, timer: null, built: null, asked: null, values: {}, pick: 0 }
   STATES.set(parentElement, state)
+  state.data = data  // what is under way, and the fields, outlive the models that were here when they began
   const root = parentElement.querySelector(".live")
   const stages = root.querySelector(".stages")
   const go = root.querySelector(".go")
   const post = (wish, signal) => send("/api/lens", wish, signal)
-  const seats = data.asks.map((ask, i) => (state.seats[i] ??= { busy: null, seen: false, wished: null, shown: null, drawn: null }))
-  const wish = (i, begin) => ({ ...data.asks[i], pick: state.pick, knobs: state.values, ...(begin && { begin }) })
+  const seats = state.seats
+  for (const i of data.asks.keys()) seats[i] ??= { busy: null, seen: false, wished: null, shown: null, drawn: null }
+  const wish = (i, begin) => ({ ...state.data.asks[i], pick: state.pick, knobs: state.values, ...(begin && { begin }) })
   const says = (i, words, wrong = false) => {
-    const place = i ? stages.children[i].querySelector("output") : root.querySelector(".live .says")
+    const place = i ? stages.children[i]?.querySelector("output") : root.querySelector(".says")
+    if (!place) return
     place.textContent = words
     place.classList.toggle("wrong", wrong)
   }
@@ -63,7 +66,7 @@ export default function (component) {
     seat.shown = hangUp.signal.aborted ? null : mine
     seat.busy = null
     busy()
-    if (seat.wished !== null && seat.wished !== seat.shown) ask(i, seat.wished === mine ? begin : null)
+    if (seats[i] === seat && seat.wished !== null && seat.wished !== seat.shown) ask(i, seat.wished === mine ? begin : null)
   }
   const busy = () => {
     const is = seats.some((seat) => seat.busy)
@@ -75,7 +78,7 @@ export default function (component) {
   go.onclick = () => {
     if (seats.some((seat) => seat.busy)) {
       for (const seat of seats) { seat.wished = null; seat.busy?.abort() }
-      says(0, `stopped · ${root.querySelector(".live .says").textContent.replace(/.*· /, "")}`)
+      says(0, `stopped · ${root.querySelector(".says").textContent.replace(/.*· /, "")}`)
     } else {
       reel.again()
       seats.forEach((seat, i) => { seat.shown = null; ask(i) })
@@ -94,13 +97,15 @@ export default function (component) {
     follow()
     setStateValue("pick", at)
   }
+  Object.assign(state, { change, choose: pick })
 
   const built = JSON.stringify([data.asks[0].lens, data.asks[0].images, data.knobs])
   if (state.built !== built) {
     state.built = built
     state.values = { ...data.values }
     state.pick = data.pick?.at ?? 0
-    root.querySelector(".pick").replaceChildren(...(data.pick ? picker(data.pick, pick) : []))
+    root.querySelector(".pick").replaceChildren(...(data.pick ? picker(data.pick, (at) => state.choose(at)) : []))
+    const change = (...told) => state.change(...told)
     const fields = (fold) =>
       data.knobs.filter((knob) => knob.fold === fold).map((knob) => knob.brush
         ? easel(knob, state.values[knob.name], change, () => part(data.pick, state.pick))
@@ -110,8 +115,8 @@ export default function (component) {
   const asked = JSON.stringify([built, data.asks, data.names])
   if (state.asked !== asked) {
     state.asked = asked
-    for (const seat of state.seats) { seat.wished = null; seat.busy?.abort() }
-    state.seats.length = data.asks.length
+    for (const seat of seats) { seat.wished = null; seat.busy?.abort() }
+    seats.length = data.asks.length
     stages.replaceChildren(...data.names.map(named))
     for (const seat of seats) seat.drawn = seat.shown = null
     reel.anew()
