@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import streamlit as st
 
-from engine import catalog
 from engine.showcase import folder as shipped
-from lab import api, warm
+from lab import warm
 from lab.components.bench import bench as answers
 from lab.looking import Looker
+from lab.models import NETS, called
+from lab.parts.brought import chosen_pictures
 from lab.parts.exhibit import is_dark
-from lab.parts.play import chosen_pictures, from_address, keep_in_address, picker, to_address, wait_for
+from lab.parts.play import from_address, keep_in_address, picker, to_address, wait_for
 from lab.runs import all_runs
-from lab.studio import NETS
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 FIRST = ("uncertainty.mc_dropout", "augmentation.randaugment")
 """What A and B are at first: two networks that know the same ten classes, and learned them in different ways."""
@@ -46,29 +41,20 @@ def _answers(models: list[str], lookers: list[Looker]) -> None:
         if looker.classifier is None:
             st.error(f"{side}: {looker.opened.id} does not answer a picture with classes; choose a classifier.")
             return
-    first = max(lookers, key=lambda looker: (looker.opened.facts.size, looker.opened.facts.channels))
-    brought = chosen_pictures(first)
-    if brought is None:
+    order = sorted((0, 1), key=lambda i: -lookers[i].opened.facts.size)  # the larger pictures are fitted to the smaller
+    found = chosen_pictures([lookers[i] for i in order])
+    if found is None:
         return
+    brought = [found[order.index(i)] for i in (0, 1)]
     lens = lookers[0].lens("At a glance")
-    asks = [{"target": model, "images": brought if looker is first else refitted(brought, looker), "seed": 0,
-             "dark": is_dark()} for model, looker in zip(models, lookers, strict=True)]  # fmt: skip
+    asks = [{"target": model, "images": images, "seed": 0, "dark": is_dark()}
+            for model, images in zip(models, brought, strict=True)]  # fmt: skip
     start = st.session_state.setdefault("start-bench", from_address(lens))
     same = lookers[0].opened.facts.classes == lookers[1].opened.facts.classes
-    values, at = answers(asks, [named(model) for model in models], start, picker(lens, brought), comparable=same,
-                         key=f"bench-{brought}")  # fmt: skip
+    values, at = answers(asks, [called(model) for model in models], start, picker(lens, found[0]), comparable=same,
+                         key=f"bench-{found[0]}")  # fmt: skip
     to_address(lens, values)
     keep_in_address("picture", [str(at)], usual=at == 0)
-
-
-def refitted(brought: str, looker: Looker) -> str:
-    """The same pictures as another model takes them, kept under the returned name."""
-    from engine.data.decode import fit
-
-    images: Tensor = api.brought(brought)
-    facts = looker.opened.facts
-    pixels = images.mul(255).round().clamp(0, 255).byte().cpu()
-    return api.bring(f"{brought} for {facts.channels} x {facts.size}", fit(pixels, facts).float().div(255))
 
 
 def chosen(side: str, usual: str) -> str:
@@ -77,17 +63,6 @@ def chosen(side: str, usual: str) -> str:
     runs = [run.id for run in all_runs() if run.checkpoints()]
     options = [*methods, *(f"imagenet:{net}" for net in NETS), *runs]
     return st.selectbox(
-        side, options, options.index(usual) if usual in options else 0, format_func=named, key=side.lower(),
+        side, options, options.index(usual) if usual in options else 0, format_func=called, key=side.lower(),
         bind="query-params", width=440, accept_new_options=True,
     )  # fmt: skip
-
-
-def named(model: str) -> str:
-    """What a model is called."""
-    kind, _, net = model.partition(":")
-    if kind == "imagenet" and net in NETS:
-        return f"{NETS[net]} · knows ImageNet"
-    if model in catalog.ids():
-        return f"{catalog.card(model).title} · the shipped demo"
-    names: dict[str, Any] = {run.id: run.plan.name or catalog.card(run.plan.method).title for run in all_runs()}
-    return f"{names[model]} · {model}" if model in names else model
