@@ -28,7 +28,7 @@ def grid_search() -> None:
         "Nothing is learned about the augmentation: N and M are tried, each pair in a training of its own. The paper "
         "finds that wider networks and more data want a larger M. Does that show in networks this small?", width=900,
     )  # fmt: skip
-    kept = {f"kept:{path.stem}": read_kept(path) for path in sorted(shipped(ID).glob("sweep-*.json"))}
+    kept = {f"kept:{path.stem}": read_kept(path) for path in sorted(shipped(ID).glob("sweep-*.json"), reverse=True)}
     mine = {one.id: one for one in all_sweeps() if one.plan.method == ID and {"n", "m"} <= set(one.plan.grid)}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = choice(kept, mine)
@@ -126,6 +126,7 @@ def said(rows: list[Best]) -> str:
     told = "; ".join(trends)
     trend = f"{told[0].upper()}{told[1:]}. " if told else ""
     return (
-        f"Up to what M it bears: with some N still less than a point below its best. {trend}One run a cell tells a "
-        "trend at most: run seeds to be sure."
+        f"Up to what M it bears: with some N still less than a point below its best. {trend}With equal steps more "
+        "pictures are fewer rounds over them, and so short a training wants little augmentation. One run a cell tells "
+        "a trend at most: run seeds to be sure."
     )
