@@ -41,7 +41,7 @@ with doors[2], st.container(key="door-debug"):
     st.subheader("Debug", anchor=False)
     st.markdown("Look through your own checkpoint on your own pictures, and have your data checked before a run.")
     link("checkpoint", "Look through a checkpoint", icon=":material/arrow_forward:")
-    link("bench", "Compare two checkpoints on the lens bench", icon=":material/arrow_forward:")
+    link("bench", "Two on the lens bench", icon=":material/arrow_forward:")
     link("data", "Check data", icon=":material/arrow_forward:")
 
 st.subheader("Last runs", anchor=False)
