@@ -125,7 +125,12 @@ class Lens(Generic[P]):
     wide: int | None = None
 
     def given(self, images: Tensor, pick: int = 0) -> Tensor | None:
-        """What it is to look at, of the pictures at hand: all of them, the one that was picked, or none."""
+        """What it is to look at, of the pictures at hand: all of them, the one that was picked, or none.
+
+        ValueError when there is no picture `pick`.
+        """
+        if self.takes == "image" and not 0 <= pick < len(images):
+            raise ValueError(f"pick: there are {len(images)} pictures, counted from 0, got {pick}")
         return images if self.takes == "images" else images[pick : pick + 1] if self.takes == "image" else None
 
     def answers(

@@ -23,15 +23,13 @@ function overlaid(told, span, over, pointAt) {
   Object.assign(link, { textContent: "Script", href: told.script, download: "", title: SCRIPT })
 
   const read = (at, height) => {  // the curve that is nearest where one points, and what it says there
-    const values = told.lines.map((line) => {
-      const place = before(line.at, at)
-      return place < 0 ? null : (line.mean ?? line.value)[place]
-    })
-    const far = values.map((value) => (value === null ? Infinity : Math.abs(y(value) - height)))
+    const places = told.lines.map((line) => (at > line.at[line.at.length - 1] ? -1 : before(line.at, at)))
+    const values = told.lines.map((line, i) => (line.mean ?? line.value)[places[i]])
+    const far = values.map((value) => (value === undefined ? Infinity : Math.abs(y(value) - height)))
     const nearest = far.indexOf(Math.min(...far))
     if (far[nearest] === Infinity) return
-    const { name, colour } = told.lines[nearest]
-    reading.replaceChildren(document.createElement("i"), `${name} · ${over} ${spelled(at)}`, document.createElement("b"))
+    const { name, colour, at: along } = told.lines[nearest]
+    reading.replaceChildren(document.createElement("i"), `${name} · ${over} ${spelled(along[places[nearest]])}`, document.createElement("b"))
     reading.querySelector("i").style.background = colour
     reading.querySelector("b").textContent = spelled(values[nearest])
     paths.forEach((path, i) => path.classList.toggle("aside", i !== nearest))
