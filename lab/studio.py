@@ -8,7 +8,7 @@ from contextlib import suppress
 import streamlit as st
 
 from engine import catalog
-from engine.showcase import LENSES, SHOWN
+from engine.showcase import LENSES, SHOWN, VARIANTS, ships
 from engine.showcase import folder as shipped
 from lab.home import ID
 from lab.parts.play import Stored, answers_in, chosen_lens, stored_answers, through
@@ -42,7 +42,7 @@ def lenses_for(model: str, models: Mapping[str, Sequence[str]], others: Sequence
 
 def stored_through(model: str) -> list[Stored]:
     """The answers that ship of a model: of a method's demo, or of the network that knows ImageNet."""
-    if model in catalog.ids():
+    if ships(model):
         return stored_answers(model)
     return answers_in(LENSES) if model == SHOWN else []
 
@@ -60,9 +60,11 @@ def chosen_model(models: Iterable[str], any_other: bool) -> str:
         kind, _, net = option.partition(":")
         if kind == "imagenet":
             return f"{NETS[net]} · knows ImageNet"
+        if option in VARIANTS:
+            return VARIANTS[option].title
         return f"{catalog.card(option).title} · the shipped demo" if option in catalog.ids() else option
 
-    there = [one for one in models if one not in catalog.ids() or (shipped(one) / "checkpoint.safetensors").exists()]
+    there = [one for one in models if not ships(one) or (shipped(one) / "checkpoint.safetensors").exists()]
     return st.selectbox(
         "Model", [*there, *runs], format_func=named, key="model", bind="query-params", width=440,
         label_visibility="collapsed", accept_new_options=True,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import catalog
 from engine.showcase import folder as shipped
+from engine.showcase import ships
 from lab.home import ID
 from lab.runs import Run, find
 
@@ -59,7 +60,7 @@ def open_model(target: str | Path | Run) -> Opened:
         return _newest(find(name))
     if (path / "run.json").is_file():
         return _newest(Run(path.absolute()))
-    if name in catalog.ids():
+    if ships(name):
         path = shipped(name) / "checkpoint.safetensors"
         if not path.exists():
             raise ValueError(f"no trained {name} ships yet; build it: visionarium assets build {name}")
