@@ -116,7 +116,8 @@ def curves(names: Sequence[str], values: Mapping[str, Any], over: str = "step", 
     mean = {"y": {"field": "mean", "type": "quantitative"}}
     kind = {"type": "point", "filled": True, "size": 70} if longest < 2 else {"type": "line", "strokeWidth": 2.4}
     title = words(names[0]) if len(names) == 1 else None
-    bare = {"grid": False, "tickCount": 8} | ({"tickMinStep": 1} if over == "step" else {})  # steps are whole
+    whole = all(float(at).is_integer() for at in rows["at"])
+    bare = {"grid": False, "tickCount": 8} | ({"tickMinStep": 1} if whole else {})  # nothing lies between two steps
     encoding: dict[str, Any] = {
         "x": {"field": "at", "type": "quantitative", "title": over, "axis": bare, "scale": {"nice": False}},
         "y": {"field": "value", "type": "quantitative", "title": title, "scale": {"zero": False}},

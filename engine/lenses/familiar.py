@@ -41,7 +41,7 @@ class StrangersParams(Params):
     beside: Set = knob("glyphs", "pictures of another kind that are put into the tray, after yours")
     by: Literal["total", "aleatoric", "epistemic"] = knob("epistemic", "the doubt that is compared")
     alarm: float = knob(0.05, "share of known pictures that may be called strange by mistake", 0.0, 0.5)
-    tested: int = knob(400, "test pictures; a sixteenth where each pixel is an answer", 16, 2000, tiny=32, fold=True)
+    tested: int = knob(1000, "test pictures; fewer where each pixel is an answer", 16, 5000, tiny=32, fold=True)
 
 
 def percentile(values: Tensor, among: Tensor) -> Tensor:
@@ -77,8 +77,8 @@ def look_strangers(kind: Kind, model: Any, p: Any, images: Tensor, bench: Bench)
     base = by_picture(ours[p.by])
     places = percentile(mine, base).tolist()
     return {
-        "tray": tray, "above": torch.tensor(places),
-        "place": [f"{place:.0%} of known doubt less" for place in places],
+        "tray": tray, "percentile": torch.tensor(places),
+        "place": [f"above {place:.0%}" for place in places],
         "verdict": [verdict(place, p.alarm) for place in places], "answer": said(model, found["mean"]),
         "known pictures": base, "in the tray": mine, "of the other set": theirs[p.by],
         "doubt": list(DOUBTS), "AUROC": torch.stack([auroc(theirs[part], by_picture(ours[part])) for part in DOUBTS]),
@@ -87,7 +87,7 @@ def look_strangers(kind: Kind, model: Any, p: Any, images: Tensor, bench: Bench)
 
 class FaultParams(Params):
     fault: Rising = knob("turned", f"what happens to the picture, in {RUNGS - 1} rungs")
-    tested: int = knob(100, "test pictures on each rung; a sixteenth where each pixel is an answer", 16, 2000, tiny=32,
+    tested: int = knob(100, "test pictures on each rung; fewer where each pixel is an answer", 16, 2000, tiny=32,
                        fold=True)  # fmt: skip
 
 
@@ -157,9 +157,9 @@ def strangers_among(kind: Kind) -> Lens:
         (
             Pictures(
                 ("tray",),
-                f"Your pictures, then {SHOWN} of another set. The bar and the number: the share of known test pictures "
-                "that raise less doubt.",
-                under=("above", "verdict", "answer", "place"),
+                f"Your pictures, then {SHOWN} of another set. The bar and the number: above how many of the known test "
+                "pictures its doubt is; and what it would be called.",
+                under=("percentile", "verdict", "place", "answer"),
             ),
             Histogram(("known pictures", "in the tray", "of the other set"),
                       "The doubt about test pictures, about those in the tray, and about all asked of the other set."),

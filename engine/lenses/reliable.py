@@ -21,17 +21,17 @@ from engine.metrics.uncertainty import risk_coverage
 COLDEST, HOTTEST = 0.25, 4.0
 TINY = 1e-12
 """Least probability whose logarithm is taken."""
-SHOWN = 24
+SHOWN = 16
 """Pictures on either side of the cut-off."""
 GROUPS = 10
 """Groups of ever more doubt, equally many pictures in each."""
 
 
 class ReliabilityParams(Params):
-    temperature: float = knob(1.0, "T of softmax(log p / T): below 1 the answers grow surer, above 1 more modest",
+    temperature: float = knob(0.5, "T of softmax(log p / T): below 1 the answers grow surer, above 1 more modest",
                               COLDEST, HOTTEST, log=True)  # fmt: skip
     bins: int = knob(10, "bins of confidence", 2, 20, fold=True)
-    tested: int = knob(400, "test pictures; a sixteenth where each pixel is an answer", 16, 2000, tiny=32, fold=True)
+    tested: int = knob(1000, "test pictures; fewer where each pixel is an answer", 16, 5000, tiny=32, fold=True)
 
 
 def halves(values: Tensor, truth: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -84,7 +84,7 @@ def look_reliability(kind: Kind, model: Any, p: Any, images: None, bench: Bench)
 class RefusalParams(Params):
     answered: float = knob(0.8, "share of the test pictures that it still answers; the rest it hands over", 0.02, 1.0)
     by: Literal["total", "aleatoric", "epistemic"] = knob("total", "the doubt by which it refuses")
-    tested: int = knob(400, "test pictures; a sixteenth where each pixel is an answer", 16, 2000, tiny=32, fold=True)
+    tested: int = knob(1000, "test pictures; fewer where each pixel is an answer", 16, 5000, tiny=32, fold=True)
 
 
 def split(doubt: Tensor, answered: float) -> tuple[Tensor, Tensor]:

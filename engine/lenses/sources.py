@@ -29,7 +29,7 @@ MOST: dict[Kind, int] = {"passes": 32, "networks": 10, "views": 16}
 """Answers that the sliders reach."""
 PORTION = 2**20
 """Pixels that a network is asked at once."""
-FEWER, APART = 16, 2
+FEWER, APART = 32, 2
 """Where each pixel is an answer, of so many test pictures one is asked, and of its pixels every so manyth is judged."""
 LARGEST_DROPOUT = 0.95
 
@@ -119,7 +119,7 @@ class Known:
 
 
 def known(kind: Kind, model: Any, p: Any, count: int, bench: Bench) -> Known:
-    """`count` test pictures of the data that the model learned from; a sixteenth where each pixel is an answer.
+    """`count` test pictures of the data that the model learned from; fewer where each pixel is an answer.
 
     ValueError when it has none.
     """
