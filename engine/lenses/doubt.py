@@ -36,16 +36,25 @@ def course(found: Running, count: int) -> Report:
     return lines | {"counted": float(min(count, found["mean"].shape[1]))}
 
 
+class PicturesParams(DoubtParams):
+    order: Literal["as given", "most contradicted first"] = knob(
+        "as given", "of the pictures; those on which answers disagree would teach it most, had they a label (BALD)"
+    )
+
+
 def look_doubt(kind: Kind, model: Any, p: Any, images: Tensor, bench: Bench) -> Report:
     """The answer to each picture, and its doubt in two parts."""
     found = told(kind, model, p, images, bench)
     now = after(found, count_of(kind, p))
     part = {name: by_picture(now[name]) for name in DOUBTS}
+    order = torch.arange(len(images), device=images.device)
+    if p.order != "as given":
+        order = part["epistemic"].argsort(descending=True, stable=True)
     bars = scaled(part, p.scale)
-    numbers = zip(part["aleatoric"].tolist(), part["epistemic"].tolist(), strict=True)
+    numbers = zip(part["aleatoric"][order].tolist(), part["epistemic"][order].tolist(), strict=True)
     return course(found, count_of(kind, p)) | {
-        "pictures": images, "answer": said(model, now["mean"]),
-        "unclear in itself": bars["aleatoric"], "answers disagree": bars["epistemic"],
+        "pictures": images[order], "answer": said(model, now["mean"][order]),
+        "unclear in itself": bars["aleatoric"][order], "answers disagree": bars["epistemic"][order],
         "nats": [f"{unclear:.2f} + {disagree:.2f}" for unclear, disagree in numbers],
     }  # fmt: skip
 
@@ -79,7 +88,7 @@ SETTLES = Curves(
 
 def doubt(kind: Kind) -> Lens:
     return Lens(
-        "Doubt", with_source(DoubtParams, kind), partial(look_doubt, kind),
+        "Doubt", with_source(PicturesParams, kind), partial(look_doubt, kind),
         (
             Pictures(
                 ("pictures",),

@@ -90,11 +90,11 @@ class RefusalParams(Params):
 def split(doubt: Tensor, answered: float) -> tuple[Tensor, Tensor]:
     """Positions of the pictures of the least doubt (N,), which are kept, and of the others, which are refused.
 
-    Kept are round(answered * N), one at least, in the order of falling doubt; refused in that of rising doubt: both
-    begin at the cut.
+    Kept are round(answered * N), one at least, and not all where not all are wanted; in the order of falling doubt.
+    Refused are in that of rising doubt: both begin at the cut.
     """
     order = doubt.argsort(stable=True)
-    kept = max(1, round(answered * len(doubt)))
+    kept = max(1, min(round(answered * len(doubt)), len(doubt) - (answered < 1)))
     return order[:kept].flip(0), order[kept:]
 
 

@@ -167,6 +167,14 @@ def test_a_shared_scale_is_that_of_the_largest_total_and_an_own_one_that_of_each
     assert own["aleatoric"].max() == own["total"].max() == 1
 
 
+def test_what_would_teach_most_comes_first():
+    model = model_of("passes")
+    part = doubts(ask("passes", model, images())[:, :20])["epistemic"]
+    found = answer("passes", "Doubt", model, images(), order="most contradicted first")
+    assert torch.equal(found["pictures"], images()[part.argsort(descending=True)])
+    assert (found["answers disagree"].diff() <= 0).all()
+
+
 def test_maps_are_those_of_each_pixel_and_share_a_scale_or_not():
     model, at = segmenter(), bench()
     pictures = torch.rand(2, 3, 64, 64)
@@ -323,7 +331,12 @@ def test_the_ladder_grows_and_its_first_rung_is_the_picture(kind):
 def test_every_lens_answers_for_scenes_too(name):
     model, lens = segmenter(), lens_of("passes", name)
     pictures = lens.given(torch.rand(2, 3, 64, 64))
-    *_, found = lens.answers(model, lens.params.make({"passes": 2, **({"tested": 96} if name == "Refusal" else {})}, "tiny"), pictures, bench())
+    *_, found = lens.answers(
+        model,
+        lens.params.make({"passes": 2, **({"tested": 96} if name == "Refusal" else {})}, "tiny"),
+        pictures,
+        bench(),
+    )
     names = {name for exhibit in lens.exhibits for name in exhibit.names}
     assert names <= set(found)
     assert all(math.isfinite(value.float().sum()) for value in found.values() if torch.is_tensor(value))
