@@ -134,6 +134,7 @@ def build(id: str, root: Path = ROOT) -> Path:
     most = LIMIT_VARIANT if variant else LIMIT
     if (size := size_of(target)) > most:
         raise RuntimeError(f"{id}: {size:,} bytes to ship, {most:,} are allowed; make its demo or reports smaller")
+    record(root=root)
     return target
 
 

@@ -15,13 +15,15 @@ from engine.metrics.doubts import by_picture
 from engine.metrics.running import DOUBTS, Running, after, settling
 
 
-class DoubtParams(Params):
-    scale: Literal["shared", "own"] = knob(
-        "shared", "of the doubts: one for all, or each from 0 to its own largest, so that faint ones show"
-    )
+Scale = Literal["shared", "own"]
+SCALE = "of the doubts: one for all, or each from 0 to its own largest, so that faint ones show"
 
 
-def scaled(part: dict[str, Tensor], scale: Literal["shared", "own"]) -> dict[str, Tensor]:
+class PixelsParams(Params):
+    scale: Scale = knob("own", SCALE)
+
+
+def scaled(part: dict[str, Tensor], scale: Scale) -> dict[str, Tensor]:
     """Doubts in [0, 1]: of the largest total, or each of its own largest."""
     largest = {name: (part["total"] if scale == "shared" else each).max() for name, each in part.items()}
     return {name: each / largest[name].clamp(min=1e-6) for name, each in part.items()}
@@ -36,7 +38,8 @@ def course(found: Running, count: int) -> Report:
     return lines | {"counted": float(min(count, found["mean"].shape[1]))}
 
 
-class PicturesParams(DoubtParams):
+class DoubtParams(Params):
+    scale: Scale = knob("shared", SCALE)
     order: Literal["as given", "most contradicted first"] = knob(
         "as given", "of the pictures; those on which answers disagree would teach it most, had they a label (BALD)"
     )
@@ -88,7 +91,7 @@ SETTLES = Curves(
 
 def doubt(kind: Kind) -> Lens:
     return Lens(
-        "Doubt", with_source(PicturesParams, kind), partial(look_doubt, kind),
+        "Doubt", with_source(DoubtParams, kind), partial(look_doubt, kind),
         (
             Pictures(
                 ("pictures",),
@@ -105,7 +108,7 @@ def doubt(kind: Kind) -> Lens:
 
 def pixels(kind: Kind) -> Lens:
     return Lens(
-        "Pixel by pixel", with_source(DoubtParams, kind), partial(look_pixels, kind),
+        "Pixel by pixel", with_source(PixelsParams, kind), partial(look_pixels, kind),
         (
             Overlay(
                 ("pictures", "total doubt", "aleatoric doubt", "epistemic doubt"),

@@ -179,7 +179,7 @@ def test_maps_are_those_of_each_pixel_and_share_a_scale_or_not():
     model, at = segmenter(), bench()
     pictures = torch.rand(2, 3, 64, 64)
     part = doubts(ask("passes", model, pictures)[:, :5])
-    found = answer("passes", "Pixel by pixel", model, pictures, at, passes=5)
+    found = answer("passes", "Pixel by pixel", model, pictures, at, passes=5, scale="shared")
     for name, each in part.items():
         torch.testing.assert_close(found[f"{name} doubt"], each, atol=2e-6, rtol=1e-4)
     own = answer("passes", "Pixel by pixel", model, pictures, at, passes=5, scale="own")
