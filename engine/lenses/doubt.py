@@ -14,7 +14,6 @@ from engine.method import Curves, Lens, Masks, Overlay, Params, Pictures, Report
 from engine.metrics.doubts import by_picture
 from engine.metrics.running import DOUBTS, Running, after, settling
 
-
 Scale = Literal["shared", "own"]
 SCALE = "of the doubts: one for all, or each from 0 to its own largest, so that faint ones show"
 

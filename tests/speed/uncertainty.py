@@ -18,7 +18,7 @@ from engine.metrics.running import after, running
 from engine.ops.dropout import only_dropout
 from engine.showcase import folder, pictures
 
-PICTURES, TIMES = 64, 5
+PICTURES, TIMES = 32, 3
 
 
 def shipped(id):

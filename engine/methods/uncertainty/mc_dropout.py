@@ -21,15 +21,22 @@ convolutions run once for all passes: 20 of them cost 2.3 times one. Scenes are 
 place of SegNet, with dropout on its way up: at its centre, as in SegNet, the skips carry past it nearly all that
 matters, and passes hardly differ. Its passes share nothing.
 
-Expect. The demo learns from 1000 garments in 300 steps and takes 12 CPU-seconds. Means of three
-seeds, standard deviations in brackets: a character raises more total doubt than a garment in 0.919 (0.007) of cases;
-with dropout off in 0.825 (0.020), trained without dropout in 0.825 (0.012). The epistemic part alone tells them apart
-best, 0.974 (0.002): it is 0.12 nats on garments, 0.56 on characters. Accuracy is alike with dropout on and off (0.853,
-0.854) and without (0.854). The cross-entropy of dropout on and off is alike too (0.436, 0.433) and lower than without
-(0.487), but averaging makes the answers too modest here: the calibration error is 0.042 with dropout on, 0.029 with
-dropout off, 0.066 without dropout. To segment scenes:scene64s (one seed, batches of 16, about 0.35 CPU-seconds a step):
-after 100 steps the epistemic part is 0.118 nats at borders and 0.054 inside objects; with dropout at the centre, after
-200 steps, it is 0.003 and 0.002 at a mean IoU of 0.33. So short a training does not tell strange pictures by it.
+Expect. The demo learns from 1000 garments in 300 steps and takes 12 CPU-seconds. Means of three seeds, standard
+deviations in brackets: a character raises more total doubt than a garment in 0.919 (0.007) of cases; with dropout off
+in 0.825 (0.020), trained without dropout in 0.825 (0.012). The epistemic part alone tells them apart best, 0.974
+(0.002): it is 0.12 nats on garments, 0.56 on characters. Accuracy is alike with dropout on and off (0.853, 0.854) and
+without (0.854). The cross-entropy of dropout on and off is alike too (0.436, 0.433) and lower than without (0.487), but
+averaging makes the answers too modest here: the calibration error is 0.042 with dropout on, 0.029 with dropout off,
+0.066 without dropout. To segment scenes:scene64s (one seed, batches of 16, about 0.35 CPU-seconds a step): after 100
+steps the epistemic part is 0.118 nats at borders and 0.054 inside objects; with dropout at the centre, after 200 steps,
+it is 0.003 and 0.002 at a mean IoU of 0.33. So short a training does not tell strange pictures by it. A network that
+segments scenes ships too (`visionarium assets build uncertainty.mc_dropout.scenes`): 2500 steps of 16 of 16 000 small
+scenes, object or background, in 206 CPU-seconds. On test scenes its mean IoU is 0.71 and (48 of them, 16 passes) its
+total doubt 0.45 nats at borders, 0.15 further than two pixels from any: 2.9 times as much; the aleatoric part is 3.1
+times, the epistemic part 1.9 times as large there. Their objects and photographs are others than those it learned from:
+on 48 scenes of the split val, whose objects it knows, the mean IoU is 0.90, the total doubt 4.8, the epistemic part 2.3
+times as large at borders. With dropout at the centre alone (2000 steps, 0.4 dropped) the epistemic part stays at
+0.0001.
 """
 
 from __future__ import annotations
