@@ -150,11 +150,12 @@ def build_answers(id: str, root: Path = ROOT) -> Path:
     params = method.params.make(checkpoint.params)
     model = method.build(params, checkpoint.facts)
     model.load_state_dict(dict(checkpoint.weights))
-    images = pictures(Bench(Setup.make({"device": "cpu"})), params.data, getattr(params, "size", None))
+    bench = Bench(Setup.make({"device": "cpu"}))
     for old in target.glob("*.safetensors"):
         if old.stem != "checkpoint":
             old.unlink()
     for place, lens in enumerate(method.lenses):
+        images = pictures(bench, params.data, lens.wide or getattr(params, "size", None))
         keep_answer(target, lens, place, model, images, checkpoint.step)
     record(root=root)
     return target

@@ -5,6 +5,7 @@ VISIONARIUM_HOME (~/.visionarium without it):
     sweeps/<id>/          one folder a sweep: which runs belong together, and what they vary
     index.sqlite          a copy of what the lists need; may be deleted at any time
     devices/<device>/     who waits for a device and who has it
+    pictures/             the last pictures that visitors brought to be named by a knob
 """
 
 from __future__ import annotations

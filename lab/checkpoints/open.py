@@ -44,8 +44,8 @@ class Opened:
 
 
 def open_model(target: str | Path | Run) -> Opened:
-    """Open a run (its newest sound checkpoint), a run's folder, a checkpoint file, a method's shipped demo, or a
-    network that knows ImageNet ("imagenet:lite0", "timm:resnet18").
+    """Open a run (its newest sound checkpoint), a run at one of its steps ("RUN@800"), a run's folder, a checkpoint
+    file, a method's shipped demo, or a network that knows ImageNet ("imagenet:lite0", "timm:resnet18").
 
     ValueError says why something cannot be opened and what to do. Nothing in a file is ever executed.
     """
@@ -58,6 +58,8 @@ def open_model(target: str | Path | Run) -> Opened:
         return _published(name)
     if ID.fullmatch(name):
         return _newest(find(name))
+    if file := at_step(name):
+        return _built(read_checkpoint(file), file)
     if (path / "run.json").is_file():
         return _newest(Run(path.absolute()))
     if ships(name):
@@ -69,6 +71,21 @@ def open_model(target: str | Path | Run) -> Opened:
     elif path.suffix in FOREIGN:
         return _foreign(path)
     return _built(read_checkpoint(path), path)
+
+
+def at_step(target: str) -> Path | None:
+    """The file of a run at one of its steps, named as RUN@STEP; None where the target is something else.
+
+    ValueError names the steps that there are.
+    """
+    id, at, step = target.partition("@")
+    if not at or not ID.fullmatch(id):
+        return None
+    there = find(id).openable()
+    if not step.isdecimal() or int(step) not in there:
+        steps = ", ".join(map(str, there)) or "no steps yet"
+        raise ValueError(f"run {id} cannot be opened at step {step!r}; there are {steps}")
+    return there[int(step)]
 
 
 def _newest(run: Run) -> Opened:

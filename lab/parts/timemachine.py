@@ -17,7 +17,7 @@ from lab.figures import PICTURES
 from lab.film import film
 from lab.parts.exhibit import is_dark, show
 from lab.pictures import COLOURS
-from lab.plots import shorter, smooth, thin
+from lab.plots import short, shorter, smooth, thin
 from lab.runs import Run
 
 PAUSE = 600
@@ -71,11 +71,6 @@ def curve(exhibit: Exhibit, numbers: Mapping[str, np.ndarray]) -> dict[str, Any]
                 "value": short(points[:, 1])}  # fmt: skip
         lines.append(line | ({"mean": short(smooth(points[:, 1]))} if len(points) > 100 else {}))
     return {"says": exhibit.says, "lines": lines}
-
-
-def short(values: np.ndarray) -> list[float]:
-    """Numbers to five digits."""
-    return [float(f"{value:.5g}") for value in values.tolist()]
 
 
 def film_button(run: Run) -> None:
