@@ -80,11 +80,15 @@ def look_pixels(kind: Kind, model: Any, p: Any, images: Tensor, bench: Bench) ->
     }  # fmt: skip
 
 
-SETTLES = Curves(
-    ("sure", *DOUBTS),
-    "How it settles as more answers count: how sure the mean is of its class, and its doubts in nats, on average over "
-    "the pictures. The line marks how many count now.",
-    over="answers", mark="counted",
+SETTLES = (
+    Curves(
+        DOUBTS,
+        "How the doubts settle as more answers count, in nats, on average over the pictures. The line marks how many "
+        "count now.",
+        over="answers", mark="counted",
+    ),
+    Curves(("sure",), "The same of the mean answer: how probable it finds what all together say.", over="answers",
+           mark="counted"),
 )  # fmt: skip
 
 
@@ -99,7 +103,7 @@ def doubt(kind: Kind) -> Lens:
                 "sum is the total doubt.",
                 under=("answer", "unclear in itself", "answers disagree", "nats"),
             ),
-            SETTLES,
+            *SETTLES,
         ),
         f"Ask for several {kind} and let ever more of them count: which pictures stay in doubt, and why?",
     )  # fmt: skip
@@ -115,7 +119,7 @@ def pixels(kind: Kind) -> Lens:
                 f"{kind} contradict each other.",
             ),
             Masks(("pictures", "answer"), "The mean answer."),
-            SETTLES,
+            *SETTLES,
         ),
         "Where in the picture is the doubt? At borders for want of pixels, on things it does not know for want of "
         "learning.",
