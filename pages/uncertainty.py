@@ -11,7 +11,7 @@ studio(
     "every answer leaves open lies in the picture (aleatoric); what they disagree about is for want of learning "
     "(epistemic). Is it as often right as it is sure, what may it be trusted with, and does it notice what is new?",
     {
-        "uncertainty.mc_dropout.scenes": ("Pixel by pixel", "Reliability", "Refusal", "Strangers", "Corruption"),
+        "uncertainty.mc_dropout.scenes": ("Pixel by pixel", "Reliability", "Refusal", "Corruption", "Strangers"),
         "uncertainty.mc_dropout": WHOLE,
         "uncertainty.deep_ensembles": (*WHOLE, "One more", "A number"),
         "uncertainty.active_learning": ("What next?", "Course", *WHOLE),
