@@ -9,6 +9,8 @@ from typing import Literal
 from torch import Generator, Tensor
 
 from engine.augment.corruptions import Corrupt, blurred, faint, magnified, noisy, powered, turned
+from engine.data.base import VOID
+from engine.ops.warp import rotation, warp, zoom
 
 Rising = Literal["turned", "noisy", "blurred", "faint", "dark", "too near"]
 RUNGS = 6
@@ -37,3 +39,15 @@ def rung(images: Tensor, kind: Rising, step: int, generator: Generator) -> Tenso
     if step == 0:
         return images
     return LADDERS[kind][1](step / (RUNGS - 1))(images, generator)
+
+
+def moved(labels: Tensor, kind: Rising, step: int) -> Tensor:
+    """Labels (B, H, W) of pixels on the same rung: they move with the picture, VOID where nothing was; or (B,)."""
+    share = step / (RUNGS - 1)
+    ways = {"turned": (rotation, 90 * share), "too near": (zoom, 1 + share)}
+    if labels.ndim == 1 or step == 0 or kind not in ways:
+        return labels
+    matrix, amount = ways[kind]
+    seen = labels[:, None].float()
+    drawn = warp(seen, matrix(seen.new_full((len(seen),), amount)), "nearest", fill=float(VOID))
+    return drawn[:, 0].long()

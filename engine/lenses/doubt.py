@@ -119,7 +119,7 @@ def pixels(kind: Kind) -> Lens:
                 f"{kind} contradict each other.",
             ),
             Masks(("pictures", "answer"), "The mean answer."),
-            *SETTLES,
+            SETTLES[0],
         ),
         "Where in the picture is the doubt? At borders for want of pixels, on things it does not know for want of "
         "learning.",

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from engine.augment.ladder import RUNGS, Rising, rung
+from engine.augment.ladder import RUNGS, Rising, moved, rung
 from engine.bench import Bench
 from engine.lenses.sources import (
     Kind,
@@ -107,7 +107,7 @@ def measured(kind: Kind, model: Any, p: Any, fault: Rising, step: int, bench: Be
     def work() -> dict[str, Tensor]:
         batch = test_pictures(model, p.tested, bench)
         images = rung(batch.images, fault, step, torch.Generator().manual_seed(0))
-        found, truth = running(ask(kind, model, images, FEW[kind], times)), truth_of(model, batch)
+        found, truth = running(ask(kind, model, images, FEW[kind], times)), moved(truth_of(model, batch), fault, step)
         means = found.pop("mean").unbind(dim=1)
         right = torch.stack([1 - errors(mean, truth).mean() for mean in means])
         return {"right": right} | {name: each.transpose(0, 1).flatten(1).mean(dim=1) for name, each in found.items()}
@@ -122,7 +122,7 @@ def measured_once(kind: Kind, model: Any, p: Any, fault: Rising, step: int, benc
         batch = test_pictures(model, p.tested, bench)
         images = rung(batch.images, fault, step, torch.Generator().manual_seed(0))
         answer = once(kind, model, images)
-        return {"right": 1 - errors(answer, truth_of(model, batch)).mean()[None],
+        return {"right": 1 - errors(answer, moved(truth_of(model, batch), fault, step)).mean()[None],
                 "total": hesitation(answer).mean()[None]}  # fmt: skip
 
     return bench.recall(work, "rung", "once", kind, fault, step, p.tested)
@@ -134,7 +134,10 @@ def look_faults(kind: Kind, model: Any, p: Any, images: Tensor, bench: Bench) ->
     found = after(told(kind, model, p, shown, bench), count_of(kind, p))
     mean, part = found["mean"], {name: by_picture(found[name]) for name in ("aleatoric", "epistemic")}
     first = mean[:1].argmax(dim=1)
-    kept = mean[:, first[0]] if mean.ndim == 2 else by_picture((mean.argmax(dim=1) == first).float())
+    if mean.ndim == 2:
+        kept = mean[:, first[0]]
+    else:
+        kept = torch.cat([1 - errors(mean[i : i + 1], moved(first, p.fault, i)) for i in range(RUNGS)])
     report: Report = {
         "picture": shown, "answer": said(model, mean), "still its first answer": kept,
         "nats": [f"{a:.2f} + {e:.2f}" for a, e in zip(*(part[name].tolist() for name in part), strict=True)],

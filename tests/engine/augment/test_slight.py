@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 import torch
 
-from engine.augment.ladder import LADDERS, RUNGS, Rising, rung
+from engine.augment.ladder import LADDERS, RUNGS, Rising, moved, rung
 from engine.augment.slight import LEAST, slight
 
 
@@ -52,6 +52,26 @@ def test_each_rung_is_worse_than_the_one_before(kind):
         away = away[:3]
     assert (away.diff() > 0).all(), away
     assert all(one.shape == smooth.shape and one.min() >= 0 and one.max() <= 1 for one in rungs)
+
+
+@pytest.mark.parametrize("kind", LADDERS)
+def test_labels_move_with_the_picture_and_with_nothing_else(kind):
+    labels = torch.zeros(2, 24, 24, dtype=torch.long)
+    labels[:, 6:12, 4:14] = 1
+    found = moved(labels, kind, 5)
+    if kind == "turned":
+        assert torch.equal(found, labels.rot90(dims=(1, 2)))
+    elif kind == "too near":
+        assert torch.equal(found, labels[:, 6:18, 6:18].repeat_interleave(2, 1).repeat_interleave(2, 2))
+    else:
+        assert torch.equal(found, labels)
+    assert torch.equal(moved(labels, kind, 0), labels)
+    assert torch.equal(moved(labels[:, 0, 0], kind, 5), labels[:, 0, 0])
+
+
+def test_what_was_never_seen_has_no_label():
+    found = moved(torch.ones(1, 24, 24, dtype=torch.long), "turned", 2)
+    assert set(found.unique().tolist()) == {1, 255}
 
 
 def test_a_rung_that_is_not_there_is_named():
