@@ -33,7 +33,7 @@ class Looker:
         self.lock = threading.Lock()
         self.setup = Setup()
         self.model = opened.model.to(find_device(self.setup.device))
-        self.classifier = as_classifier(self.model, opened.facts)
+        self.classifier = as_classifier(self.model, opened.facts, opened.data)
         self._sets: dict[tuple[str, str, int | None], Dataset] = {}
         self._recall = Recall()
 

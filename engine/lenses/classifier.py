@@ -9,17 +9,20 @@ from engine.data.base import Facts
 
 
 class Classifies(nn.Module):
-    """Any model as a classifier: images (B, C, H, W) in [0, 1] -> logits (B, K); `classes` are the K names."""
+    """Any model as a classifier: images (B, C, H, W) in [0, 1] -> logits (B, K); `classes` are the K names.
 
-    def __init__(self, model: nn.Module, classes: tuple[str, ...]):
+    data: what it learned from, by name; "" where nobody knows.
+    """
+
+    def __init__(self, model: nn.Module, facts: Facts, data: str = ""):
         super().__init__()
-        self.model, self.classes = model, classes
+        self.model, self.facts, self.data, self.classes = model, facts, data, facts.classes
 
     def forward(self, images: Tensor) -> Tensor:
         return self.model(images)
 
 
-def as_classifier(model: nn.Module, facts: Facts) -> Classifies | None:
+def as_classifier(model: nn.Module, facts: Facts, data: str = "") -> Classifies | None:
     """`model`, in eval mode, as a classifier of the data's classes; None when it gives a picture no row of logits."""
     if len(facts.classes) < 2:
         return None
@@ -31,4 +34,4 @@ def as_classifier(model: nn.Module, facts: Facts) -> Classifies | None:
     except (TypeError, ValueError, RuntimeError):  # its `forward` is for something else
         return None
     fits = isinstance(told, Tensor) and told.shape == (1, len(facts.classes))
-    return Classifies(model, facts.classes) if fits else None
+    return Classifies(model, facts, data) if fits else None

@@ -24,7 +24,7 @@ STUDIOS = {
     "augment": ("Augmentation", "imagenet:lite0"),
     "masked": ("Masked pictures", "representation.mae"),
     "style": ("Style", "generation.style_transfer"),
-    "uncertainty": ("Uncertainty", "uncertainty.deep_ensembles"),
+    "uncertainty": ("Uncertainty", "uncertainty.mc_dropout.scenes"),
     "views": ("Views", "augmentation.learned_tta"),
 }
 ALL = pytest.mark.parametrize("page", STUDIOS)
