@@ -37,7 +37,7 @@ def build_map(root: Path = ROOT) -> Path:
     model = method.build(method.params.make(checkpoint.params), checkpoint.facts)
     model.load_state_dict(dict(checkpoint.weights))
     bench = Bench(Setup.make({"device": "cpu"}))
-    dataset, _ = drawn(bench.data(DATA, SPLIT, checkpoint.facts.size), PICTURES)
+    dataset, positions = drawn(bench.data(DATA, SPLIT, checkpoint.facts.size), PICTURES)
     with tempfile.TemporaryDirectory() as name:
         work = extract(Path(name), "map", method, model, dataset, bench)
         while True:
@@ -49,7 +49,7 @@ def build_map(root: Path = ROOT) -> Path:
     rows, labels = narrow(torch.from_numpy(found.features)), torch.from_numpy(found.labels)
     clusters, _ = kmeans(rows, CLUSTERS)
     values = {name: value for name, value in vars(found).items() if value is not None}
-    values |= {"features": rows, "clusters": clusters}
+    values |= {"features": rows, "clusters": clusters, "positions": positions}
     measures = {}
     for name in MAPS:
         for places in layouts(name, rows, {}):  # noqa: B007 - the last is the map
