@@ -65,8 +65,8 @@ def strays(root: Path = ROOT) -> list[str]:
 def record(rows: Iterable[Asset] = (), root: Path = ROOT) -> None:
     """Add or replace `rows`, measure every file, and write MANIFEST.json and LICENSES.md.
 
-    What lies under `methods/<id>/`, `lenses/` and `maps/` is made by the lab itself and needs no row of its own. ValueError when
-    another file under `assets/` has none, so that nothing ships without a licence.
+    What lies under `methods/<id>/`, `lenses/` and `maps/` is made by the lab itself and needs no row of its own.
+    ValueError when another file under `assets/` has none, so that nothing ships without a licence.
     """
     files = _files(root)
     made = [_made(name) for name in files if name.startswith(MADE)]

@@ -3,11 +3,11 @@
 import streamlit as st
 
 from lab.parts.embedding import embedding
+from lab.parts.learnability import learnability
 from lab.parts.tabs import tabs
 
 st.title("Embedding map", anchor=False)
 st.markdown(
-    "A network turns each picture into a row of numbers; a map lays them out so that alike is near. Colour it by what "
-    "is known, draw a loop around what puzzles you, and see which pictures those are.", width=900,
+    "A network turns each picture into a row of numbers; a map lays them out so that alike is near."
 )  # fmt: skip
-tabs({"Map": embedding})
+tabs({"Map": embedding, "Learnability": learnability})

@@ -47,7 +47,7 @@ class Plane:
 
 @dataclass
 class Atlas:
-    """features: of N pictures. positions: where each stands in its set. says: of what it was made, for people.
+    """features: of N pictures. positions: where each stands in its set, `data`. says: of what it was made, for people.
 
     maps: finished ones by the name of what was asked (see `lab.atlas.fits`). clusters: (N,) by how many.
     course: of a run over time: labels of moments, and (T, N, 2) places in the square, NaN where one is not known.
@@ -56,6 +56,7 @@ class Atlas:
     id: str
     features: Features
     positions: np.ndarray
+    data: str
     says: str
     maps: OrderedDict[str, Plane] = field(default_factory=OrderedDict)
     measures: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -120,9 +121,9 @@ def stored_atlas() -> Atlas:
     values, note = read_values(ROOT / FILE)
     found = Features(
         values["features"], values["labels"], values["thumbnails"], tuple(values["classes"]),
-        **{name: values.get(name) for name in ("predictions", "confidence", "entropy")}, answers=tuple(values["answers"]),
+        values["predictions"], values["confidence"], values["entropy"], tuple(values["answers"]),
     )  # fmt: skip
-    atlas = Atlas(STORED, found, values["positions"], described(note))
+    atlas = Atlas(STORED, found, values["positions"], note["data"], described(note))
     for name, measures in note["measures"].items():
         atlas.keep(name, Plane.around(values[f"layout.{name}"]))
         atlas.measures[f"{name} {atlas.usual}"] = measures

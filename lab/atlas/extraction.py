@@ -106,7 +106,7 @@ class Job:
         if not np.isfinite(found.features).all():
             raise ValueError(f"{self.wanted.target} gives features that are not finite; look at its weights")
         note = {"pictures": len(found), "data": data, "split": self.wanted.split, "target": self.wanted.target}
-        return keep_atlas(Atlas(key, found, positions.numpy(), described(note)))
+        return keep_atlas(Atlas(key, found, positions.numpy(), data, described(note)))
 
 
 def job(wanted: Wanted) -> Job:
@@ -155,8 +155,6 @@ def course_atlas(id: str) -> Atlas | None:
     pinned = read_values(run.folder / timeline.POINTS)[0]
     found = Features(features, course.labels[:count], pinned["thumbnails"][:count], course.classes)
     says = f"{count:,} pinned test pictures, seen by run {id} at {len(course.steps)} moments of its training"
-    moments = course.drawn(course.places[:, :count])
-    key = f"{id}-{timeline.stamp(run.folder)}".replace("/", "-")
-    return keep_atlas(
-        Atlas(key, found, np.arange(count), says, course=([f"step {step:,}" for step in course.steps], moments))
-    )
+    data = str(run.plan.values.get("data", ""))
+    moments = [f"step {step:,}" for step in course.steps], course.drawn(course.places[:, :count])
+    return keep_atlas(Atlas(f"{id}-{timeline.stamp(run.folder)}", found, np.arange(count), data, says, course=moments))

@@ -74,7 +74,7 @@ def frames(atlas: Atlas, asked: Asked) -> Generator[bytes]:
 
 
 def begun_with(asked: Asked) -> Plane | None:
-    """The other atlas's map that this one begins with; it is drawn in the same square, so that points can be followed."""
+    """The other atlas's map that this one begins with; both are drawn in its square, so that points can be followed."""
     if not asked.after:
         return None
     other = find_atlas(asked.after).maps.get(Asked(asked.name, asked.knobs).key)

@@ -58,10 +58,11 @@ def layouts(
     with _lock:
         process, finished = _process(), False
         try:
-            send(process.stdin, features=features, **given, **begin)
-            while not select.select([process.stdout], [], [], 0.5)[0]:
+            questions, replies = pipes(process)
+            send(questions, features=features, **given, **begin)
+            while not select.select([replies], [], [], 0.5)[0]:
                 yield 0, 1, first
-            answer = receive(process.stdout)
+            answer = receive(replies)
             finished = True
         finally:
             if not finished:
@@ -80,6 +81,11 @@ def _process() -> subprocess.Popen[bytes]:
     return _worker
 
 
+def pipes(process: Any) -> tuple[Any, Any]:
+    """Where questions go, and where answers come from."""
+    return process.stdin, process.stdout
+
+
 def _end() -> None:
     global _worker
     if _worker is not None:
@@ -91,7 +97,8 @@ def _end() -> None:
 def send(pipe: Any, **values: Any) -> None:
     """Write named arrays, numbers and words."""
     file = io.BytesIO()
-    np.savez(file, **{name: np.asarray(value) for name, value in values.items()})
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in values.items()}
+    np.savez(file, **arrays)
     pipe.write(len(file.getvalue()).to_bytes(8, "little") + file.getvalue())
     pipe.flush()
 

@@ -305,7 +305,7 @@ function begin(root) {
   }
 
   // Loading
-  const load = async (data) => {
+  const load = async (data, again) => {
     s.work?.abort()
     const work = (s.work = new AbortController()), began = performance.now(), signal = work.signal
     Object.assign(s, { maps: [], tables: [], near: new Map(), hover: null, pinned: null, ready: false, live: false })
@@ -330,6 +330,7 @@ function begin(root) {
       badge.textContent = s.live ? `live · made in ${((performance.now() - began) / 1000).toFixed(1)} s` : data.atlases.every(({ id }) => id === "stored") ? "stored map" : "live"
       badge.className = badge.textContent.startsWith("live") ? "badge live" : "badge"
       root.dataset.ready = data.key
+      if (again) settle()  // the selection was another map's
       if (data.course) return
       const answer = await fetch(`/api/maps/${data.atlases[0].id}/measures?${query()}`, { signal })
       if (answer.ok) drawMeasures(part(".measures"), await answer.json())
@@ -388,11 +389,12 @@ function begin(root) {
     }
     s.moments = data.moments
     if (s.wanted !== data.key) {
-      if (s.wanted) { s.loops = []; s.chosen = null; s.at = data.start.at }
+      const again = Boolean(s.wanted)
+      if (again) [s.loops, s.chosen, s.at] = [[], null, 0]
       s.wanted = data.key
       grid.show([], { count: 0, drawn: false })
       part(".morph").hidden = true
-      load(data)
+      load(data, again)
     } else paint()
   }
   s.leave = () => stop()

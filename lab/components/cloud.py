@@ -26,7 +26,8 @@ HTML = """<div class="cloud" tabindex="-1">
 </div>
 <div class="foot">
 <div class="morph" hidden>
-<button type="button">Play</button><input type="range" min="0" step="0.01" aria-label="from map to map"><output></output>
+<button type="button">Play</button>
+<input type="range" min="0" step="0.01" aria-label="from map to map"><output></output>
 </div>
 <span class="links"><a class="csv" download>Selection as CSV</a><a class="script" download>Script</a></span>
 </div>

@@ -9,7 +9,7 @@ void main() {
   ink = colour;
 }`
 const FRAGMENT = `#version 300 es
-precision mediump float; in vec4 ink; uniform float size; out vec4 paint;
+precision highp float; in vec4 ink; uniform float size; out vec4 paint;
 void main() {
   float edge = (0.5 - length(gl_PointCoord - 0.5)) * size;
   float there = clamp(edge, 0.0, 1.0);

@@ -17,7 +17,6 @@ from lab.atlas.extraction import Job, Wanted, course_atlas, forget, job
 from lab.atlas.fits import COURSE
 from lab.components.cloud import View, cloud
 from lab.forms import form
-from lab.home import ID
 from lab.parts.play import keep_in_address, wait_for
 from lab.runs import all_runs, find
 from lab.studio import NETS
@@ -31,25 +30,28 @@ OVER = "over its training"
 
 def embedding() -> None:
     """What is chosen, and its map."""
-    wanted = chosen()
-    other = chosen_other(wanted.target)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        wanted, other = chosen()
     if other == OVER:
         course(wanted.target)
         return
-    ids = made([wanted, *([Wanted(other, wanted.data, wanted.split, wanted.pictures)] if other else [])])
-    if ids is None:
+    atlases = made(wanted)
+    if not atlases:
         return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        name, knobs = chosen_map()
-        count = clusters(ids[0])
+    if other:
+        atlases += made(Wanted(other, atlases[0].data, wanted.split, wanted.pictures))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        name, knobs, count = chosen_map(atlases[0])
+        st.caption(atlases[0].says + (f", and by {other}" if len(atlases) > 1 else "") + ".", width="content")
+        if not warm.is_warm():
+            wait_for("")
     if name == umap_learn.NAME:
         if not umap_learn.is_installed():
             st.warning(f"{umap_learn.ABSENT[0].upper()}{umap_learn.ABSENT[1:]}.")
             return
         umap_learn.warm_up()
-    st.caption(ids[0].says + (f", and by {other}." if other else "."))
-    moments = [named(wanted.target, runs()), named(other, runs())] if other else []
-    drawn([one.id for one in ids], name, knobs, count, moments)
+    moments = [named(one, runs()) for one in (wanted.target, other)] if len(atlases) > 1 else []
+    drawn([one.id for one in atlases], name, knobs, count, moments)
 
 
 def drawn(
@@ -59,8 +61,7 @@ def drawn(
 
     @st.fragment
     def whole() -> None:
-        start = st.session_state.setdefault("map-view", from_address())
-        seen = cloud(ids, name, knobs, start, clusters=count, key="cloud", moments=moments, course=course)
+        seen = cloud(ids, name, knobs, from_address(), clusters=count, key="cloud", moments=moments, course=course)
         to_address(seen)
 
     whole()
@@ -106,105 +107,96 @@ def models() -> list[str]:
     return [*dict.fromkeys([TARGET, *shipping]), *(f"imagenet:{net}" for net in NETS)]
 
 
-def chosen() -> Wanted:
-    """The model and the pictures that the visitor chose."""
+def chosen(*, beside: bool = True) -> tuple[Wanted, str]:
+    """The model and the pictures that the visitor chose, and what is at the other end of the slider: another model, the
+    run's own past (`OVER`), or "" for nothing. beside: whether that is asked.
+    """
+    there, usual = runs(), models()
+    target = st.selectbox(
+        "Model", [*usual, *there], format_func=lambda one: named(one, there), key="model", bind="query-params",
+        width=320, accept_new_options=True, help="A shipped demo, a run, or the path of a checkpoint file.",
+    )  # fmt: skip
+    target = str(target or TARGET)
+    other = chosen_other(target, [*usual, *there]) if beside else ""
+    sources = ["", *(one.spec for one in list_data() if one.spec == one.spec.lower() and one.count)]
+    data = st.selectbox(
+        "Pictures", sources, format_func=lambda spec: spec or "those of its own data", key="data",
+        bind="query-params", width=220, accept_new_options=True,
+        help="A source by name, or a folder: folder:/path has one folder a class, unlabelled:/path has none.",
+    )  # fmt: skip
+    split = st.selectbox("Split", SPLITS, SPLITS.index(SPLIT), key="split", bind="query-params", width=90)
+    most = st.selectbox(
+        "At most", COUNTS, COUNTS.index(PICTURES), format_func=lambda count: f"{count:,}", key="pictures",
+        bind="query-params", width=110, help="Of more pictures so many are drawn at random, always the same ones.",
+    )  # fmt: skip
+    return Wanted(target, str(data or ""), split, int(most)), other
+
+
+def chosen_other(target: str, options: Sequence[str]) -> str:
+    """What is at the other end of the slider."""
     there = runs()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        target = st.selectbox(
-            "Model", [*models(), *there], format_func=lambda one: named(one, there), key="model", bind="query-params",
-            width=340, accept_new_options=True, help="A shipped demo, a run, or the path of a checkpoint file.",
-        )  # fmt: skip
-        sources = ["", *(one.spec for one in list_data() if one.spec == one.spec.lower() and one.count)]
-        data = st.selectbox(
-            "Pictures", sources, format_func=lambda spec: spec or "those of its own data", key="data",
-            bind="query-params", width=230, accept_new_options=True,
-            help="A source by name, or a folder of your own: folder:/path has one folder a class, unlabelled:/path none.",
-        )  # fmt: skip
-        split = st.selectbox("Split", SPLITS, SPLITS.index(SPLIT), key="split", bind="query-params", width=100)
-        most = st.selectbox(
-            "At most", COUNTS, COUNTS.index(PICTURES), format_func=lambda count: f"{count:,}", key="pictures",
-            bind="query-params", width=110, help="Of more pictures so many are drawn at random, always the same ones.",
-        )  # fmt: skip
-    return Wanted(str(target or TARGET), str(data or ""), split, int(most))
+    past = [OVER] if target in there and timeline.course_of(find(target).folder) is not None else []
+    other = st.selectbox(
+        "Beside", ["", *past, *(one for one in options if one != target)],
+        format_func=lambda one: one if one == OVER else named(one, there) if one else "no other model",
+        key="other", bind="query-params", width=300, accept_new_options=True,
+        help="A second model on the same pictures: a slider moves each point from its place in the one to the other.",
+    )  # fmt: skip
+    return str(other or "")
 
 
-def chosen_other(target: str) -> str:
-    """The model at the other end of the slider: another one, the run's own past, or "" for none."""
-    there, past = runs(), []
-    if ID.fullmatch(target) and target in there and timeline.course_of(find(target).folder) is not None:
-        past = [OVER]
-    options = ["", *past, *(one for one in [*models(), *there] if one != target)]
-    return st.selectbox(
-        "Beside", options, format_func=lambda one: named(one, there) if one not in ("", OVER) else one or "no other model",
-        key="other", bind="query-params", width=340, accept_new_options=True,
-        help="A second model on the same pictures: a slider moves every point from its place in the one to the other.",
-    ) or ""  # fmt: skip
-
-
-def made(wanted: Sequence[Wanted]) -> list[Atlas] | None:
-    """The atlases, once all are there; until then how far they are, or why one cannot be."""
+def made(wanted: Wanted) -> list[Atlas]:
+    """The atlas; while there is none, how far it is, or why it cannot be."""
     try:
-        jobs = [job(one) for one in wanted]
+        found = job(wanted)
     except ValueError as error:
         st.error(f"{error}.")
-        return None
-    for one in jobs:
-        if one.error:
-            st.error(f"{one.error[0].upper()}{one.error[1:]}.")
-            st.button("Try again", key=f"again-{jobs.index(one)}", on_click=forget, args=(one,))
-            return None
-    atlases = [one.atlas for one in jobs if one.atlas is not None]
-    if len(atlases) == len(jobs):
-        return atlases
-    progress(jobs)
-    return None
+        return []
+    if found.error:
+        st.error(f"{found.error[0].upper()}{found.error[1:]}.")
+        st.button("Try again", key="try-again", on_click=forget, args=(found,))
+    elif found.atlas is None:
+        progress(found)
+    return [] if found.atlas is None else [found.atlas]
 
 
-def progress(jobs: Sequence[Job]) -> None:
-    """How far they are, looked at again and again, and the way to stop."""
-
-    @st.fragment(run_every=0.4)
-    def bar() -> None:
-        for one in jobs:
-            if one.ended:
-                continue
-            share = one.done / one.total if one.total else 0.0
-            says = f"{one.done:,} of {one.total:,} pictures seen by {one.wanted.target}" if one.total else (
-                "Torch is being loaded." if not warm.is_warm() else f"{one.wanted.target} is being opened.")  # fmt: skip
-            st.progress(share, says)
-        if st.button("Stop", key="stop-atlas"):
-            for one in jobs:
-                one.stop()
-        if all(one.ended for one in jobs) or any(one.error for one in jobs):
-            st.rerun()
-
-    bar()
+def stage(one: Job) -> str:
+    """What a job is at."""
+    if one.total:
+        return f"{one.done:,} of {one.total:,} pictures seen by {one.wanted.target}"
+    return f"{one.wanted.target} is being opened" if warm.is_warm() else "Torch is being loaded"
 
 
-def chosen_map() -> tuple[str, dict[str, Any]]:
-    """The way the map is made, and the knobs that are not as usual."""
+@st.fragment(run_every=0.4)
+def progress(found: Job) -> None:
+    """How far it is, looked at again and again, and the way to stop."""
+    st.progress(found.done / found.total if found.total else 0.0, stage(found))
+    if st.button("Stop", key="stop-atlas"):
+        found.stop()
+    if found.ended:
+        st.rerun()
+
+
+def chosen_map(atlas: Atlas) -> tuple[str, dict[str, Any], int]:
+    """The way the map is made, its knobs that are not as usual, and how many clusters are made of the features."""
     name = st.segmented_control(
-        "Map", list(MAPS), format_func=MAPS.__getitem__, default="umap", required=True, key="map", bind="query-params"
+        "Map", list(MAPS), format_func=MAPS.__getitem__, default="umap", required=True, key="map", bind="query-params",
+        label_visibility="collapsed",
     )  # fmt: skip
     if not warm.is_warm():
-        return name, {}
+        return name, {}, atlas.usual
     from engine.maps import MAPS as MADE
 
     params = MADE["umap" if name == umap_learn.NAME else name][0]
     with st.popover("Knobs"):
         given = form(params, params.make({}), name, columns=1, bind=True)
-    if given is None:
-        return name, {}
+        count = st.number_input(
+            "clusters", 2, 100, atlas.usual, key="clusters", bind="query-params",
+            help="By k-means on the features: a colour, and what purity and NMI are measured on.",
+        )  # fmt: skip
     usual = params.make({}).model_dump(mode="json")
-    return name, {key: value for key, value in given.model_dump(mode="json").items() if value != usual[key]}
-
-
-def clusters(atlas: Atlas) -> int:
-    """How many clusters are made of the features."""
-    count = st.number_input("Clusters", 2, 100, atlas.usual, key="clusters", bind="query-params", width=110,
-                            help="By k-means on the features: a colour, and what purity and NMI are measured on.",
-                            disabled=not warm.is_warm())  # fmt: skip
-    return min(int(count), max(2, len(atlas)))
+    told = usual if given is None else given.model_dump(mode="json")
+    return name, {key: value for key, value in told.items() if value != usual[key]}, min(int(count), len(atlas))
 
 
 def course(id: str) -> None:

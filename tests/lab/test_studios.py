@@ -16,8 +16,8 @@ from engine.method import Pictures
 from engine.run import run as carry_out
 from lab import api, studio, warm
 from lab.checkpoints import open_model
-from lab.following import Following
 from lab.figures import draw, portable, tiles
+from lab.following import Following
 from lab.looking import Looker
 from lab.runs.run import plan
 
