@@ -1,7 +1,7 @@
 // A map of pictures: points that one zooms, points at and draws loops around. Points come once as bytes; a map comes as
 // frames while it is made. Several maps of the same pictures lie under one slider, which moves points from one to the next.
 const STATES = new WeakMap()
-const FULL = 16000, ABSENT = -32768, EDGE = 18, NEAR = 14, CORNERS = 64, GRAIN = 1000
+const FULL = 16000, ABSENT = -32768, EDGE = 18, NEAR = 14
 
 export default function (component) {
   const { data, parentElement, setStateValue } = component
@@ -19,7 +19,7 @@ function begin(root) {
   const s = {
     data: null, wanted: "", maps: [], tables: [], at: 0, count: 0, places: new Float32Array(0), colour: "", only: null,
     loops: [], chosen: null, drawing: null, lasso: false, hover: null, pinned: null, near: new Map(), asking: null,
-    middle: [0, 0], zoom: 1, work: null, ready: false, stored: false,
+    middle: [0, 0], zoom: 1, touched: false, work: null, live: false,
   }
   if (!plot) status.textContent = "This browser has no WebGL 2, which draws the points; switch on hardware acceleration."
 
@@ -27,8 +27,9 @@ function begin(root) {
   const scale = () => ((Math.min(...size()) / 2 - EDGE) / FULL) * s.zoom
   const toScreen = (x, y) => { const [w, h] = size(), k = scale(); return [w / 2 + (x - s.middle[0]) * k, h / 2 - (y - s.middle[1]) * k] }
   const toPlace = (x, y) => { const [w, h] = size(), k = scale(); return [s.middle[0] + (x - w / 2) / k, s.middle[1] - (y - h / 2) / k] }
-  const columns = () => s.tables[Math.min(s.tables.length - 1, Math.round(s.tables.length > 1 ? s.at : 0))] ?? []
-  const column = () => columns().find(({ name }) => name === s.colour) ?? columns()[0]
+  const side = () => (s.tables.length > 1 ? Math.min(s.tables.length - 1, Math.round(s.at)) : 0)  // A or B
+  const columns = () => s.tables[side()] ?? []
+  const column = () => [columns(), ...s.tables].flat().find(({ name }) => name === s.colour) ?? columns()[0]
   const visible = (point) => s.only === null || column()?.values[point] === s.only
 
   // Drawing
@@ -129,8 +130,7 @@ function begin(root) {
     links()
     paint()
   }
-  const told = () => s.loops.map((loop) => loop.map((place) => Math.round((place / FULL) * GRAIN)).join("_")).join("~")
-  const settle = () => s.settle({ colour: s.colour, only: s.only, loops: told(), at: s.at })
+  const settle = () => s.settle({ colour: s.colour, only: s.only, loops: loopsOut(s.loops), at: s.at })
   const clear = () => { s.loops = []; s.drawing = null; select(); settle() }
   const setLasso = (on) => {
     s.lasso = on
@@ -148,7 +148,7 @@ function begin(root) {
   const ask = async (point) => {
     if (point === null || s.near.has(point) || s.asking) return
     s.asking = point
-    const answer = await fetch(`/api/maps/${s.atlas()}/near/${point}?${query("metric")}`).catch(() => null)
+    const answer = await fetch(`/api/maps/${s.atlas()}/near/${point}?metric=${s.data.knobs.metric ?? "euclidean"}`).catch(() => null)
     s.asking = null
     if (answer?.ok) s.near.set(point, await answer.json())
     card()
@@ -174,96 +174,53 @@ function begin(root) {
     address: (rows) => `/api/maps/${s.atlas()}/sheet?rows=${rows}`,
     words: (point) => Object.values(wordsOf(columns(), point)).slice(0, 3).join(", "),
     mark: (point) => { s.marked = point; later() },
-    choose: (point) => { s.pinned = s.pinned === point ? null : point; ask(s.pinned); card() },
+    choose: (point) => pin(point),
   })
-  s.atlas = () => s.data.atlases[Math.min(s.data.atlases.length - 1, Math.round(s.data.atlases.length > 1 ? s.at : 0))].id
-  const query = (...only) => {
-    const wanted = new URLSearchParams()
-    if (!only.length) { wanted.set("map", s.data.map); wanted.set("clusters", s.data.clusters) }
-    for (const [name, value] of Object.entries(s.data.knobs)) {
-      if (!only.length) wanted.set(`${s.data.map}.${name}`, value)
-      else if (only.includes(name)) wanted.set(name, value)
-    }
+  s.atlas = () => s.data.atlases[side()].id
+  const query = (which) => {
+    const wanted = new URLSearchParams({ map: s.data.map, clusters: s.data.clusters })
+    for (const [name, value] of Object.entries(s.data.knobs)) wanted.set(`${s.data.map}.${name}`, value)
+    if (which) wanted.set("after", s.data.atlases[0].id)
     return wanted
   }
   const links = () => {
-    const asked = query()
-    if (s.at > 0.5 && s.data.atlases.length > 1) asked.set("after", s.data.atlases[0].id)
+    const asked = query(side())
     asked.set("colour", s.colour)
     part(".script").href = `/api/maps/${s.atlas()}/script?${asked}`
     if (s.only !== null) asked.set("only", s.only)
-    asked.set("loops", told())
+    asked.set("loops", loopsOut(s.loops))
     part(".csv").href = `/api/maps/${s.atlas()}/selection?${asked}`
   }
 
   // The pointer and the keys
-  const spot = (event) => { const box = over.getBoundingClientRect(); return [event.clientX - box.left, event.clientY - box.top] }
-  let held = null
-  over.onpointerdown = (event) => {
-    if (event.button) return
-    root.focus({ preventScroll: true })
-    over.setPointerCapture(event.pointerId)
-    const at = spot(event)
-    held = { at, middle: [...s.middle], moved: false, loop: s.lasso || event.shiftKey, add: event.shiftKey }
-    if (held.loop) { s.drawing = toPlace(...at); if (!held.add) s.loops = [] }
-  }
-  over.onpointermove = (event) => {
-    const at = spot(event)
-    if (!held) return hoverAt(pointAt(...at))
-    held.moved ||= Math.hypot(at[0] - held.at[0], at[1] - held.at[1]) > 3
-    if (held.loop) s.drawing.push(...toPlace(...at))
-    else if (held.moved) {
-      over.style.cursor = "grabbing"
-      s.middle = [held.middle[0] - (at[0] - held.at[0]) / scale(), held.middle[1] + (at[1] - held.at[1]) / scale()]
-    }
-    later()
-  }
-  over.onpointerup = (event) => {
-    if (!held) return
-    const { loop, moved } = held
-    held = null
-    over.style.cursor = s.lasso ? "crosshair" : "grab"
-    if (loop && s.drawing?.length >= 6) {
-      s.loops.push(fewer(s.drawing, CORNERS).map((place) => (Math.round((place / FULL) * GRAIN) / GRAIN) * FULL))
-      s.drawing = null
-      select()
-      settle()
-    } else if (loop) { s.drawing = null; select(); settle() }
-    else if (!moved) {
-      const point = pointAt(...spot(event))
-      s.pinned = point === s.pinned ? null : point
-      ask(s.pinned)
-      card()
-    }
-  }
-  over.onpointercancel = () => { held = null; s.drawing = null; later() }
-  over.onpointerleave = () => hoverAt(null)
   const zoomBy = (factor, x, y) => {
     const before = toPlace(x, y)
-    s.zoom = Math.min(60, Math.max(0.5, s.zoom * factor))
+    s.zoom = Math.min(100, Math.max(0.2, s.zoom * factor))
     const after = toPlace(x, y)
     s.middle = [s.middle[0] + before[0] - after[0], s.middle[1] + before[1] - after[1]]
+    s.touched = true
     later()
   }
-  over.addEventListener("wheel", (event) => { event.preventDefault(); zoomBy(Math.exp(-event.deltaY * 0.0016), ...spot(event)) }, { passive: false })
-  const whole = () => { s.middle = [0, 0]; s.zoom = 1; later() }
-  over.ondblclick = whole
+  const whole = () => {  // such that all maps are seen
+    const { middle, half } = extent(s.maps), [w, h] = size(), least = Math.min(w, h) / 2 - EDGE
+    s.middle = middle
+    s.zoom = (FULL / least) * Math.min((w / 2 - EDGE) / half[0], (h / 2 - EDGE) / half[1])
+    s.touched = false
+    later()
+  }
+  const pin = (point) => { s.pinned = point === s.pinned ? null : point; ask(s.pinned); card() }
+  const letGo = () => {
+    if (s.pinned !== null) pin(null)
+    else if (s.loops.length || s.drawing) clear()
+    else if (s.only !== null) alone(null)
+    else setLasso(false)
+  }
+  giveHands(root, over, s, {
+    toPlace, scale, later, hoverAt, pointAt, select, settle, pin, zoomBy, whole, letGo, setLasso, turn: (by) => grid.turn(by),
+  })
   part(".tool").onclick = () => setLasso(!s.lasso)
   part(".whole").onclick = whole
   part(".clear").onclick = clear
-  root.onkeydown = (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || ["INPUT", "SELECT"].includes(event.target.tagName)) return
-    const [w, h] = size()
-    const act = {
-      Escape: () => { if (s.pinned !== null) { s.pinned = null; card() } else if (s.loops.length || s.drawing) clear(); else if (s.only !== null) alone(null); else setLasso(false) },
-      l: () => setLasso(!s.lasso), L: () => setLasso(!s.lasso), 0: whole, "+": () => zoomBy(1.3, w / 2, h / 2), "-": () => zoomBy(1 / 1.3, w / 2, h / 2),
-      ArrowRight: () => grid.turn(1), ArrowLeft: () => grid.turn(-1),
-    }[event.key]
-    if (!act) return
-    event.preventDefault()
-    event.stopPropagation()
-    act()
-  }
 
   // Colours and the legend
   const chooser = part("select")
@@ -285,7 +242,7 @@ function begin(root) {
     slider.value = at
     part(".morph output").textContent = s.moments[Math.round(at)] ?? ""
     move()
-    if (before !== columns()) { s.near.clear(); legend() }
+    if (before !== columns()) { s.near.clear(); legend(); drawMeasures(part(".measures"), s.measures[side()]) }
     select()
   }
   const stop = () => { cancelAnimationFrame(timer); timer = 0; played.textContent = "Play" }
@@ -307,75 +264,57 @@ function begin(root) {
   // Loading
   const load = async (data, again) => {
     s.work?.abort()
-    const work = (s.work = new AbortController()), began = performance.now(), signal = work.signal
-    Object.assign(s, { maps: [], tables: [], near: new Map(), hover: null, pinned: null, ready: false, live: false })
+    const work = (s.work = new AbortController()), began = performance.now(), signal = work.signal, at = s.at
+    Object.assign(s, { maps: [], tables: [], measures: [], near: new Map(), hover: null, pinned: null, live: false, touched: false })
     root.dataset.ready = ""
     badge.hidden = true
     drawMeasures(part(".measures"), null)
     try {
-      for (const { id } of data.atlases) s.tables.push(await table(id, data.clusters, signal))
-      const options = s.tables[0].map(({ name }) => name)
+      for (const { id } of data.atlases) s.tables.push(await loadColumns(id, data.clusters, signal))
+      const options = [...new Set(s.tables.flat().map(({ name }) => name))]
       chooser.replaceChildren(...options.map((name) => new Option(name, name)))
       if (!options.includes(s.colour)) [s.colour, s.only] = [options[0], null]
       chooser.value = s.colour
       legend()
       for (const [i, { id }] of data.atlases.entries()) await fit(id, i, data, signal)
-      s.ready = true
       status.textContent = ""
       part(".stop").hidden = true
       slider.max = s.maps.length - 1
       part(".morph").hidden = s.maps.length < 2
-      slide(Math.min(s.at, s.maps.length - 1))
+      slide(Math.min(again ? s.at : data.course && !at ? Infinity : at, s.maps.length - 1))
       badge.hidden = false
       badge.textContent = s.live ? `live · made in ${((performance.now() - began) / 1000).toFixed(1)} s` : data.atlases.every(({ id }) => id === "stored") ? "stored map" : "live"
       badge.className = badge.textContent.startsWith("live") ? "badge live" : "badge"
       root.dataset.ready = data.key
       if (again) settle()  // the selection was another map's
-      if (data.course) return
-      const answer = await fetch(`/api/maps/${data.atlases[0].id}/measures?${query()}`, { signal })
-      if (answer.ok) drawMeasures(part(".measures"), await answer.json())
+      for (const [i, { id }] of data.course ? [] : data.atlases.entries()) {
+        const answer = await fetch(`/api/maps/${id}/measures?${query(i)}`, { signal })
+        if (answer.ok) s.measures[i] = await answer.json()
+        drawMeasures(part(".measures"), s.measures[side()])
+      }
     } catch (error) {
       if (signal.aborted && s.work !== work) return
       status.textContent = signal.aborted ? "stopped: the map is not finished; change a knob to make another" : `${error.message}.`
       part(".stop").hidden = true
     }
   }
-  const told_by = async (answer) => new Error((await answer.json().catch(() => ({}))).error ?? "the lab does not answer")
-  const table = async (id, clusters, signal) => {
-    const answer = await fetch(`/api/maps/${id}/points?clusters=${clusters}`, { signal })
-    if (!answer.ok) throw await told_by(answer)
-    const bytes = await answer.arrayBuffer(), length = new Uint32Array(bytes, 0, 1)[0]
-    const head = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, length)))
-    let at = 4 + length
-    for (const one of head.columns) {
-      one.values = new (one.bytes === 2 ? Int16Array : Uint8Array)(bytes, at, head.count)
-      at += one.bytes * head.count
-    }
-    return head.order.map((name) => head.columns.find((one) => one.name === name))
-  }
-  const fit = async (id, i, data, signal) => {
-    const asked = query()
-    if (i) asked.set("after", data.atlases[0].id)
-    const answer = await fetch(`/api/maps/${id}/layout?${asked}`, { signal })
-    if (!answer.ok) throw await told_by(answer)
-    part(".stop").hidden = false
-    let done = false
+  const fit = (id, i, data, signal) => {
     const name = data.atlases.length > 1 ? `${"AB"[i]}: ` : ""
-    await readFrames(answer.body, ({ number, total, finished, places }) => {
-      if (data.course) s.maps.push(places)
-      else s.maps[i] = places
-      done = Boolean(finished)
+    part(".stop").hidden = false
+    return loadMap(id, query(i), signal, ({ number, total, finished, places }) => {
+      s.maps[data.course ? s.maps.length : i] = places
       if (!finished) {
         s.live = true
         status.textContent = total > 1 ? `${name}${number} of ${total}` : `${name}at work`
+        s.at = i
       }
-      s.at = data.course ? s.maps.length - 1 : i && !finished ? i : Math.min(s.at, s.maps.length - 1)
-      if (data.course && finished && number < total - 1) return
-      const count = s.count
+      if (data.course && number < total - 1) return
+      s.at = Math.min(s.at, s.maps.length - 1)
+      const before = s.count
       move()
-      if (count !== s.count) { s.chosen = null; paint() }
+      if (!s.touched) whole()
+      if (before !== s.count) { s.chosen = null; paint() }
     })
-    if (!done) throw new Error("the map was not finished: the lab ended it")
   }
   part(".stop").onclick = () => s.work?.abort()
 
@@ -384,7 +323,7 @@ function begin(root) {
     s.data = data
     if (first) {
       Object.assign(s, { colour: data.start.colour, only: data.start.only, at: data.start.at })
-      s.loops = data.start.loops.split("~").filter(Boolean).map((loop) => loop.split("_").map((place) => (Number(place) / GRAIN) * FULL))
+      s.loops = loopsIn(data.start.loops)
       new ResizeObserver(later).observe(field)
     }
     s.moments = data.moments

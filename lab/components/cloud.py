@@ -45,7 +45,7 @@ HTML = """<div class="cloud" tabindex="-1">
 <div class="pager" hidden></div>
 </div>
 </div>"""
-FILES = ("cloud_plot.js", "cloud_side.js", "cloud.js")
+FILES = ("cloud_plot.js", "cloud_load.js", "cloud_side.js", "cloud_hand.js", "cloud.js")
 
 _cloud = st.components.v2.component(
     "visionarium_cloud",

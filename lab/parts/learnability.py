@@ -24,7 +24,7 @@ from lab.pictures import rgb, tile
 
 EXAMPLES, TRIALS = 10, 20
 GROUPS = ("clusters", "classes")
-SMALL, LARGE = 72, 190
+SMALL, LARGE = 96, 190
 """Pixels that an example is wide, and each of the pair."""
 
 
@@ -130,7 +130,7 @@ def ask(atlas: Atlas, now: Round) -> None:
     trial = now.trial
     assert trial is not None
     count, total = len(now.given), len(now.dealt.trials)
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**These {len(trial.references)} belong together.**")
         st.html(f'<div class="examples">{"".join(picture(atlas, row, SMALL) for row in trial.references)}</div>')
