@@ -283,7 +283,8 @@ function begin(root) {
       part(".morph").hidden = s.maps.length < 2
       slide(Math.min(again ? s.at : data.course && !at ? Infinity : at, s.maps.length - 1))
       badge.hidden = false
-      badge.textContent = s.live ? `live · made in ${((performance.now() - began) / 1000).toFixed(1)} s` : data.atlases.every(({ id }) => id === "stored") ? "stored map" : "live"
+      const ships = data.course || data.atlases.every(({ id }) => id === "stored")
+      badge.textContent = s.live ? `live · made in ${((performance.now() - began) / 1000).toFixed(1)} s` : ships ? "stored map" : "live"
       badge.className = badge.textContent.startsWith("live") ? "badge live" : "badge"
       root.dataset.ready = data.key
       if (again) settle()  // the selection was another map's
