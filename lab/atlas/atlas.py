@@ -20,8 +20,11 @@ from engine.shipped_map import FILE
 
 STORED = "stored"
 """The id of the atlas that ships."""
-KEPT, MAPS_KEPT = 8, 24
-"""Atlases that the server holds, and finished maps of each; the oldest are forgotten."""
+KEPT, ROOM, MAPS_KEPT = 8, 2 << 30, 24
+"""Atlases that the server holds, the bytes that they may take (but two are always kept), and finished maps of each; the
+oldest are forgotten."""
+LARGE = 1 << 24
+"""Numbers in features beyond which k-means is run once and briefly."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,11 @@ class Atlas:
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def size(self) -> int:
+        """Bytes of its features and thumbnails."""
+        return self.features.features.nbytes + self.features.thumbnails.nbytes
+
     def keep(self, name: str, plane: Plane) -> None:
         """Keep a finished map under the name of what was asked."""
         with self.lock:
@@ -83,7 +91,8 @@ class Atlas:
                 from engine.ops.kmeans import kmeans
 
                 rows = torch.from_numpy(self.features.features)
-                found, _ = kmeans(rows, max(1, min(count, len(rows))))
+                tries, rounds = (4, 100) if rows.numel() <= LARGE else (1, 25)
+                found, _ = kmeans(rows, max(1, min(count, len(rows))), tries=tries, rounds=rounds)
                 self.clusters[count] = found.numpy()
             return self.clusters[count]
 
@@ -101,9 +110,14 @@ def keep_atlas(atlas: Atlas) -> Atlas:
     """Keep an atlas for the routes under its id."""
     _kept[atlas.id] = atlas
     _kept.move_to_end(atlas.id)
-    while len(_kept) > KEPT:
+    while len(_kept) > KEPT or (len(_kept) > 2 and sum(one.size for one in _kept.values()) > ROOM):
         _kept.popitem(last=False)
     return atlas
+
+
+def is_kept(atlas: Atlas) -> bool:
+    """Whether the routes still know it."""
+    return _kept.get(atlas.id) is atlas
 
 
 def find_atlas(id: str) -> Atlas:

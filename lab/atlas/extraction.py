@@ -12,7 +12,7 @@ import numpy as np
 from engine import catalog
 from engine.shipped_map import DATA, PICTURES, SPLIT, TARGET
 from lab import warm
-from lab.atlas.atlas import Atlas, described, keep_atlas, stored_atlas
+from lab.atlas.atlas import Atlas, described, is_kept, keep_atlas, stored_atlas
 from lab.checkpoints import open_model
 from lab.checkpoints.open import PUBLISHED
 from lab.home import home
@@ -118,6 +118,8 @@ def job(wanted: Wanted) -> Job:
         there = Job(wanted)
         there.atlas = stored_atlas()
         return there
+    for key in [key for key, one in _jobs.items() if one.atlas is not None and not is_kept(one.atlas)]:
+        del _jobs[key]  # its memory was wanted for others; its features are read again from where they are kept
     key = (wanted, warm.stamp(wanted.target) if not wanted.target.startswith(PUBLISHED) else "")
     found = _jobs.get(key)
     if found is None:

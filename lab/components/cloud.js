@@ -278,7 +278,7 @@ function begin(root) {
       legend()
       for (const [i, { id }] of data.atlases.entries()) await fit(id, i, data, signal)
       status.textContent = ""
-      part(".stop").hidden = true
+      stopper(false)
       slider.max = s.maps.length - 1
       part(".morph").hidden = s.maps.length < 2
       slide(Math.min(again ? s.at : data.course && !at ? Infinity : at, s.maps.length - 1))
@@ -295,13 +295,14 @@ function begin(root) {
       }
     } catch (error) {
       if (signal.aborted && s.work !== work) return
-      status.textContent = signal.aborted ? "stopped: the map is not finished; change a knob to make another" : `${error.message}.`
-      part(".stop").hidden = true
+      status.textContent = signal.aborted ? "stopped" : `${error.message}.`
+      stopper(true, "Make it again", () => load(s.data, false))
     }
   }
   const fit = (id, i, data, signal) => {
     const name = data.atlases.length > 1 ? `${"AB"[i]}: ` : ""
-    part(".stop").hidden = false
+    stopper(true, "Stop", () => s.work.abort())
+    status.textContent = `${name}at work`
     return loadMap(id, query(i), signal, ({ number, total, finished, places }) => {
       s.maps[data.course ? s.maps.length : i] = places
       if (!finished) {
@@ -317,7 +318,11 @@ function begin(root) {
       if (before !== s.count) { s.chosen = null; paint() }
     })
   }
-  part(".stop").onclick = () => s.work?.abort()
+  const stopper = (there, text, press) => {
+    const one = part(".stop")
+    one.hidden = !there
+    if (there) [one.textContent, one.onclick] = [text, press]
+  }
 
   s.show = (data) => {
     const first = s.data === null

@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 from browser.conftest import CHROMIUM, SWITCHES
@@ -21,9 +22,8 @@ from served import ROOT, Server
 MADE_UP = """
 import numpy as np
 from engine.features import Features
-from lab.atlas import Atlas, atlas, keep_atlas
+from lab.atlas import Atlas, keep_atlas
 from lab.atlas.atlas import Plane
-from lab.atlas import extraction
 from lab.parts import embedding
 
 def made_up(count):
@@ -53,31 +53,23 @@ def job(wanted):
 
 embedding.job = job
 """
-WAIT = """() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)))"""
 
 
 class MadeUp(Server):
-    """The lab, its atlases made up."""
+    """The lab, its atlases made up by the module in `folder`."""
 
-    def start(self):
-        folder = tempfile.mkdtemp()
-        with open(os.path.join(folder, "sitecustomize.py"), "w") as file:
-            file.write("import builtins\n")
-        module = os.path.join(folder, "made_up.py")
-        with open(module, "w") as file:
-            file.write(MADE_UP)
-        self.before = os.environ.get("PYTHONPATH", "")
-        os.environ["PYTHONPATH"] = os.pathsep.join([folder, str(ROOT)])
-        super().start()
+    begin = "import made_up; "
+
+    def __init__(self, folder):
+        super().__init__(folder / "home", folder / "log")
+        (folder / "made_up.py").write_text(MADE_UP)
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), str(ROOT)])
 
 
 def main():
     counts = [int(word) for word in sys.argv[1:]] or [10_000, 100_000]
     with tempfile.TemporaryDirectory() as folder:
-        from pathlib import Path
-
-        server = MadeUp(Path(folder) / "home", Path(folder) / "log")
-        server.code = "import made_up"
+        server = MadeUp(Path(folder))
         server.start()
         try:
             with sync_playwright() as playwright:
@@ -95,7 +87,8 @@ def measure(browser, server, count):
     page.goto(f"{server.url}/map?pictures={count:,}")
     page.locator(".cloud[data-ready]:not([data-ready=''])").wait_for()
     print(f"{count:,} points: on screen after {time.perf_counter() - began:.1f} s (with the page itself)")
-    page.wait_for_timeout(8000)  # torch is loaded meanwhile
+    page.get_by_role("button", name="Knobs").wait_for()  # torch is loaded
+    page.wait_for_timeout(1000)
     page.locator(".field").scroll_into_view_if_needed()
     box = page.locator(".over").bounding_box()
     cloud, grid = page.locator(".cloud"), page.locator(".selection")
@@ -151,7 +144,8 @@ SLIDE = """async () => {
   const box = over.getBoundingClientRect()
   for (let i = 0; i < 20; i++) {
     const began = performance.now()
-    over.dispatchEvent(new WheelEvent('wheel', { deltaY: i % 2 ? 60 : -60, clientX: box.left + 200, clientY: box.top + 200, cancelable: true }))
+    const spot = { clientX: box.left + 200, clientY: box.top + 200, cancelable: true }
+    over.dispatchEvent(new WheelEvent('wheel', { deltaY: i % 2 ? 60 : -60, ...spot }))
     await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
     took.push(performance.now() - began)
   }
