@@ -15,7 +15,7 @@ from lab.atlas.atlas import Atlas, Plane, find_atlas
 
 FULL, ABSENT = 16_000, -32_768
 """Places are sent as whole numbers, FULL at the edge of the square; ABSENT where a point has no place."""
-PAUSE = 0.08
+PAUSE = 0.12
 """Seconds between two frames of a map that is being made."""
 HEAD = struct.Struct("<4I")
 """Before the places of a frame: its number, of how many, how many points, and 1 when the map is finished."""

@@ -14,13 +14,14 @@ import numpy as np
 from engine.ops.polygon import inside
 from lab.atlas.atlas import Atlas, Plane
 from lab.figures import jpeg
-from lab.pictures import COLOURS, HEAT, rgb, tile
+from lab.pictures import COLOURS, rgb, tile
 
 TILE = 96
 """Pixels that a thumbnail is wide."""
 MOST = 64
 """Thumbnails of a sheet."""
-GREY = "#8a8a86"
+RAMP = ("#4a7fc1", "#8a62b8", "#c2507f", "#d9663a", "#e6a91c")
+"""Colours of a scale from low to high, legible on light and dark paper."""
 SCALE = 1000
 """Corners of a selection are whole numbers: SCALE at the edge of the square."""
 
@@ -43,8 +44,8 @@ def columns(atlas: Atlas, clusters: int) -> list[dict[str, Any]]:
             told.append({"name": "error", "values": wrong} | named)
         high = math.log(max(2, len(found.answers)))
         level = np.clip(found.entropy / high * 254, 0, 254).round().astype(np.uint8)
-        ramp = ["#%02x%02x%02x" % colour for colour in HEAT[1:-1]]  # noqa: UP031 - a colour of three numbers
-        told.append({"name": "uncertainty", "values": level, "low": 0.0, "high": round(high, 2), "colours": ramp})
+        scale = {"low": 0.0, "high": round(high, 2), "colours": list(RAMP)}
+        told.append({"name": "uncertainty", "values": level} | scale)
     groups = atlas.grouped(clusters)
     return [*told, classes("cluster", groups, [f"cluster {i + 1}" for i in range(int(groups.max()) + 1)])]
 

@@ -13,13 +13,11 @@ from starlette.routing import BaseRoute, Route
 from engine.method import Scatter
 from lab import warm
 from lab.atlas import looks
-from lab.atlas.atlas import Atlas, Plane, find_atlas
+from lab.atlas.atlas import STORED, Atlas, Plane, find_atlas
 from lab.atlas.fits import COURSE, Asked, frames, measured
 from lab.following import Following
 from lab.redraw import script
 
-DAY = {"Cache-Control": "private, max-age=86400, immutable"}
-"""An atlas never changes under its id."""
 MOST_NEIGHBOURS = 24
 
 
@@ -33,6 +31,11 @@ def told(work: Callable[[Request, Atlas], Response]) -> Callable[[Request], Resp
             return JSONResponse({"error": str(error)}, 422)
 
     return answer
+
+
+def kept(atlas: Atlas) -> dict[str, str]:
+    """What a browser may keep: an atlas never changes under its id, but the one that ships is another in each release."""
+    return {"Cache-Control": "no-store" if atlas.id == STORED else "private, max-age=86400, immutable"}
 
 
 def clusters_in(request: Request, atlas: Atlas) -> int:
@@ -58,7 +61,7 @@ def plane_in(request: Request, atlas: Atlas) -> Plane:
 def points(request: Request, atlas: Atlas) -> Response:
     """GET: what is known of each point (see `looks.packed`). clusters: how many."""
     return Response(
-        looks.packed(atlas, clusters_in(request, atlas)), media_type="application/octet-stream", headers=DAY
+        looks.packed(atlas, clusters_in(request, atlas)), media_type="application/octet-stream", headers=kept(atlas)
     )
 
 
@@ -87,13 +90,13 @@ def near(request: Request, atlas: Atlas) -> Response:
     count = min(int(asked.get("count", 8)), MOST_NEIGHBOURS)
     rows, distances = looks.neighbours(atlas, row, count, asked.get("metric", "euclidean"))
     strip = "data:image/jpeg;base64," + base64.b64encode(looks.sheet(atlas, [row, *rows])).decode()
-    return JSONResponse({"rows": rows, "distances": distances, "strip": strip}, headers=DAY)
+    return JSONResponse({"rows": rows, "distances": distances, "strip": strip}, headers=kept(atlas))
 
 
 def sheet(request: Request, atlas: Atlas) -> Response:
     """GET: the thumbnails of ?rows=4,8,15 in one picture."""
     rows = [int(row) for row in request.query_params.get("rows", "").split(",") if row]
-    return Response(looks.sheet(atlas, rows), media_type="image/jpeg", headers=DAY)
+    return Response(looks.sheet(atlas, rows), media_type="image/jpeg", headers=kept(atlas))
 
 
 def selection(request: Request, atlas: Atlas) -> Response:

@@ -47,7 +47,7 @@ def embedding() -> None:
             wait_for("")
     if name == umap_learn.NAME:
         if not umap_learn.is_installed():
-            st.warning(f"{umap_learn.ABSENT[0].upper()}{umap_learn.ABSENT[1:]}.")
+            st.warning(f"{umap_learn.ABSENT}.")
             return
         umap_learn.warm_up()
     moments = [named(one, runs()) for one in (wanted.target, other)] if len(atlases) > 1 else []

@@ -104,7 +104,7 @@ def test_work_is_shown_and_a_refusal_is_said_and_tried_again(shown, monkeypatch)
 def test_umap_learn_that_is_not_installed_is_said(shown, monkeypatch):
     monkeypatch.setattr(umap_learn, "is_installed", lambda: False)
     app = opened("map", map="umap-learn")
-    assert "Umap-learn is not installed here; install it with" in app.warning[0].value
+    assert "umap-learn is not installed here; install it with" in app.warning[0].value
     assert not shown
 
 
