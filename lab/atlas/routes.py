@@ -34,8 +34,8 @@ def told(work: Callable[[Request, Atlas], Response]) -> Callable[[Request], Resp
 
 
 def kept(atlas: Atlas) -> dict[str, str]:
-    """What a browser may keep: an atlas never changes under its id, but the one that ships is another in each release."""
-    return {"Cache-Control": "no-store" if atlas.id == STORED else "private, max-age=86400, immutable"}
+    """How long a browser may keep it: an atlas never changes under its id, but the one that ships may, at a release."""
+    return {"Cache-Control": f"private, max-age={300 if atlas.id == STORED else 86400}"}
 
 
 def clusters_in(request: Request, atlas: Atlas) -> int:
@@ -49,10 +49,10 @@ def clusters_in(request: Request, atlas: Atlas) -> int:
 
 
 def plane_in(request: Request, atlas: Atlas) -> Plane:
-    """The finished map that is asked for."""
+    """The finished map that is asked for. moment: which, of a course; the last unless told."""
     asked = Asked.of(request.query_params)
     if asked.name == COURSE and atlas.course is not None:
-        return Plane(atlas.course[1][-1], (0.0, 0.0), 1.0)
+        return Plane(atlas.course[1][int(request.query_params.get("moment", -1))], (0.0, 0.0), 1.0)
     if asked.key not in atlas.maps:
         raise ValueError("this map is not finished; wait for it")
     return atlas.maps[asked.key]

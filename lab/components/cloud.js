@@ -186,9 +186,11 @@ function begin(root) {
   const links = () => {
     const asked = query(side())
     asked.set("colour", s.colour)
+    if (s.data.course) asked.set("moment", Math.round(s.at))
     part(".script").href = `/api/maps/${s.atlas()}/script?${asked}`
     if (s.only !== null) asked.set("only", s.only)
     asked.set("loops", loopsOut(s.loops))
+    part(".csv").hidden = !s.loops.length || s.at % 1 !== 0  // between two maps the lab has no places
     part(".csv").href = `/api/maps/${s.atlas()}/selection?${asked}`
   }
 

@@ -338,6 +338,10 @@ def test_a_run_over_time_is_an_atlas_with_a_map_for_each_moment():
     np.testing.assert_allclose(seen[-1][3] / FULL, places[-1], atol=1e-4)
     assert CLIENT.get(f"/api/maps/{atlas.id}/points").status_code == 200
     assert CLIENT.get(f"/api/maps/{atlas.id}/script?map=course&colour=cluster").status_code == 200
+    half = places[0, :, 0] < 0
+    loop = "-2000_-2000_0_-2000_0_2000_-2000_2000"
+    rows = CLIENT.get(f"/api/maps/{atlas.id}/selection?map=course&moment=0&loops={loop}").text.count("\n") - 1
+    assert rows == (half & (np.abs(places[0]) < 2).all(axis=1)).sum(), "of the moment that is looked at"
 
 
 def test_points_without_a_place_are_told_as_such():
