@@ -12,7 +12,7 @@ from engine.data import SPLITS, list_data
 from engine.shipped_map import PICTURES, SPLIT, TARGET
 from engine.showcase import folder as shipped
 from lab import timeline, warm
-from lab.atlas import Atlas, umap_learn
+from lab.atlas import Atlas, stored_atlas, umap_learn
 from lab.atlas.extraction import Job, Wanted, course_atlas, forget, job
 from lab.atlas.fits import COURSE
 from lab.components.cloud import View, cloud
@@ -37,9 +37,11 @@ def embedding() -> None:
         return
     atlases = made(wanted)
     if not atlases:
+        if atlases is not None:
+            meanwhile()
         return
     if other:
-        atlases += made(Wanted(other, atlases[0].data, wanted.split, wanted.pictures))
+        atlases += made(Wanted(other, atlases[0].data, wanted.split, wanted.pictures)) or []
     with st.container(horizontal=True, vertical_alignment="center"):
         name, knobs, count = chosen_map(atlases[0])
         st.caption(atlases[0].says + (f", and by {other}" if len(atlases) > 1 else "") + ".", width="content")
@@ -145,17 +147,25 @@ def chosen_other(target: str, options: Sequence[str]) -> str:
     return str(other or "")
 
 
-def made(wanted: Wanted) -> list[Atlas]:
-    """The atlas; while there is none, how far it is, or why it cannot be."""
+def meanwhile() -> None:
+    """The map that ships, to look at until the wanted one is there; how it is looked at is not kept."""
+    ships = stored_atlas()
+    st.caption(f"Meanwhile, the map that ships: {ships.says}.")
+    cloud([ships.id], "umap", {}, View(), clusters=ships.usual, key="cloud-meanwhile")
+
+
+def made(wanted: Wanted) -> list[Atlas] | None:
+    """The atlas; none while it is being made, and how far that is; None when it cannot be, and why."""
     try:
         found = job(wanted)
     except ValueError as error:
         st.error(f"{error}.")
-        return []
+        return None
     if found.error:
         st.error(f"{found.error[0].upper()}{found.error[1:]}.")
         st.button("Try again", key="try-again", on_click=forget, args=(found,))
-    elif found.atlas is None:
+        return None
+    if found.atlas is None:
         progress(found)
     return [] if found.atlas is None else [found.atlas]
 

@@ -173,8 +173,9 @@ def test_a_point_shows_its_picture_and_its_neighbours_and_a_tile_marks_its_point
 
 def test_the_slider_moves_points_from_one_model_to_the_other(visit, shots):
     page = visit("/map?other=representation.moco&pictures=200")
+    page.get_by_text("Meanwhile, the map that ships").wait_for()
+    page.locator(".morph:not([hidden])").wait_for(timeout=SLOW)
     alive(page)
-    page.locator(".morph:not([hidden])").wait_for()
     assert page.locator(".badge").inner_text().startswith("live")
     assert page.locator(".measures b").count() == 6
     slider, said = page.locator(".morph input"), page.locator(".morph output")

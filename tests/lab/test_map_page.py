@@ -92,12 +92,14 @@ def test_work_is_shown_and_a_refusal_is_said_and_tried_again(shown, monkeypatch)
     app = opened("map", model="representation.moco")
     assert "stop-atlas" in [button.key for button in app.button]
     assert embedding.stage(waiting) == "30 of 120 pictures seen by representation.moco"
-    assert not shown
+    assert shown[-1][0] == ["stored"], "something to look at meanwhile"
+    assert "Meanwhile, the map that ships" in text(app)
     app.button("stop-atlas").click().run()
     assert waiting._stop.is_set()
     waiting.error = "it was stopped"
     app = opened("map", model="representation.moco")
     assert app.error[0].value == "It was stopped."
+    assert "Meanwhile" not in text(app)
     assert "try-again" in [button.key for button in app.button]
 
 
