@@ -18,6 +18,7 @@ from engine.data.base import Batch, Dataset, Facts, Memory, memory
 from engine.data.draws import Draws
 from engine.folder import Device
 from engine.params import Params, knob
+from engine.recall import Recall
 
 T = TypeVar("T")
 IN_MEMORY = 4 << 30
@@ -66,8 +67,10 @@ class Bench:
         setup: Setup | None = None,
         resume: Checkpoint | None = None,
         sets: dict[tuple[str, str, int | None], Dataset] | None = None,
+        recall: Recall | None = None,
     ):
-        """sets: opened sources by (spec, split, size), for benches that share them."""
+        """sets: opened sources by (spec, split, size); recall: what a model said; for benches that share them."""
+        self.recall = recall or Recall()
         self.setup = setup or Setup()
         self.device = find_device(self.setup.device)
         torch.manual_seed(self.setup.seed)

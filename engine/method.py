@@ -109,25 +109,36 @@ class Lens(Generic[P]):
 
     look(model, params, images, bench) returns a report, or yields ever fuller reports while it works.
     images: (N, C, size, size) in [0, 1], fitted to the model's facts; one when takes is "image", None when it is
-    "nothing". long: it takes seconds, so that it is asked for with a button instead of following the hand.
+    "nothing". long: it takes seconds, so that it is asked for with a button instead of following the hand. goes_on: it
+    can begin from any report of an earlier look, which `look` is given as a fifth argument, or None. wide: pixels a
+    side at which it gets the pictures, where it does not take them as the model does.
     """
 
     name: str
     params: type[P]
-    look: Callable[[Any, P, Any, Bench], Report | Iterator[Report]]
+    look: Callable[..., Report | Iterator[Report]]
     exhibits: tuple[Exhibit, ...]
     says: str
     takes: Literal["images", "image", "nothing"] = "images"
     long: bool = False
+    goes_on: bool = False
+    wide: int | None = None
 
     def given(self, images: Tensor, pick: int = 0) -> Tensor | None:
-        """What it is to look at, of the pictures at hand: all of them, the one that was picked, or none."""
+        """What it is to look at, of the pictures at hand: all of them, the one that was picked, or none.
+
+        ValueError when there is no picture `pick`.
+        """
+        if self.takes == "image" and not 0 <= pick < len(images):
+            raise ValueError(f"pick: there are {len(images)} pictures, counted from 0, got {pick}")
         return images if self.takes == "images" else images[pick : pick + 1] if self.takes == "image" else None
 
-    def answers(self, model: nn.Module, params: P, images: Tensor | None, bench: Bench) -> Iterator[Report]:
+    def answers(
+        self, model: nn.Module, params: P, images: Tensor | None, bench: Bench, earlier: Report | None = None
+    ) -> Iterator[Report]:
         """The reports of `look`, however it gives them; the last is the whole answer."""
         model.eval()
-        given = self.look(model, params, images, bench)
+        given = self.look(model, params, images, bench, *([earlier] if self.goes_on else []))
         yield from [given] if isinstance(given, dict) else given
 
 

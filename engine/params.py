@@ -15,16 +15,17 @@ Kind = Literal["bool", "int", "float", "text", "choice", "choices"]
 def knob(
     default: Any, help: str, low: float | None = None, high: float | None = None, *,
     tiny: Any = None, paper: Any = None, unit: str = "", log: bool = False, fold: bool = False, brush: bool = False,
+    picture: bool = False,
 ) -> Any:  # fmt: skip
     """One hyper-parameter, declared once beside the code it steers.
 
     default: its value in the `demo` preset. help: what it does, in words. low, high: inclusive range.
     tiny, paper: its value in those presets where it differs. unit: "px", "steps", ...
     log: sliders move by factors. fold: shown under "all settings", not in first sight. brush: text that one paints over
-    the picture (see `engine.lenses.brush`).
+    the picture (see `engine.lenses.brush`). picture: text that names one (see `engine.data.pictures`).
     """
     extra = {"low": low, "high": high, "tiny": tiny, "paper": paper, "unit": unit, "log": log, "fold": fold,
-             "brush": brush}  # fmt: skip
+             "brush": brush, "picture": picture}  # fmt: skip
     return Field(default, description=help, ge=low, le=high, json_schema_extra=extra, validate_default=True)
 
 
@@ -43,6 +44,7 @@ class Knob:
     log: bool
     fold: bool
     brush: bool
+    picture: bool
     choices: tuple[str, ...] = ()
 
 
@@ -76,7 +78,7 @@ class Params(BaseModel):
         for name, info in cls.model_fields.items():
             kind, choices = _kind(cls, name, info.annotation)
             extra = _extra(cls, name)
-            shown = {key: extra[key] for key in ("low", "high", "paper", "unit", "log", "fold", "brush")}
+            shown = {key: extra[key] for key in ("low", "high", "paper", "unit", "log", "fold", "brush", "picture")}
             found.append(Knob(name, kind, info.default, info.description or "", choices=choices, **shown))
         return tuple(found)
 

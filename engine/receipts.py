@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import hashlib
 import json
 import multiprocessing
@@ -18,9 +19,8 @@ from typing import Any
 
 from engine.assets import ROOT, record
 from engine.catalog import card, ids
+from engine.closure import Reach, module
 from engine.files import replace_file
-
-PARTS = tuple(f"engine.{part}" for part in ("methods", "nets", "ops", "losses", "metrics", "augment", "data"))
 
 
 @dataclass(frozen=True)
@@ -151,35 +151,22 @@ def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, worker
 
 
 def fingerprint(id: str) -> str:
-    """A hash of the code that decides what the demo learns: the method's file and the parts that it imports.
+    """A hash of the code that decides what the demo learns: what `METHOD` builds, trains and claims, and all that this
+    reaches by name in the engine's parts (see `engine.closure`).
 
-    Comments, docstrings and what `METHOD` shows or offers (exhibits, lenses, sweeps, the claim in words) do not count,
-    so that writing a measured figure down, or a better sentence under a picture, does not change it.
+    Comments, docstrings, lenses, exhibits, sweeps and the claim in words do not count, nor in which file a definition
+    stands: writing a measured figure down, or a better sentence under a picture, does not change it.
     """
-    waiting, code = [card(id).path], {}
-    while waiting:
-        file = waiting.pop()
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                waiting += [path for path in _sources(node) if path not in code]
-                node.names = [alias for alias in node.names if (node.module, alias.name) != ("engine.method", "Sweep")]
-            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-                node.body = node.body[1:]
+    path, reach = card(id).path, Reach()
+    for statement in module(path).bound["METHOD"]:
+        call = copy.deepcopy(statement)
+        for node in ast.walk(call):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Method":
                 node.keywords = [each for each in node.keywords if each.arg in ("params", "build", "train", "claim")]
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Claim":
                 node.args = []
-        code[file] = ast.dump(tree)
-    return hashlib.sha256("".join(code[file] for file in sorted(code)).encode()).hexdigest()[:16]
-
-
-def _sources(node: ast.ImportFrom) -> list[Path]:
-    """The files of the engine's parts from which an import takes its names."""
-    root = Path(__file__).parent.parent
-    names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
-    stems = [root / name.replace(".", "/") for name in names if name.startswith(PARTS)]
-    return [path for stem in stems for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.exists()]
+        reach.node(path, call)
+    return hashlib.sha256("".join(sorted(reach.text)).encode()).hexdigest()[:16]
 
 
 def machine() -> str:

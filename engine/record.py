@@ -5,6 +5,7 @@ media/00000003.safetensors   the tensors and strings reported at step 3
 probe/points.safetensors     the pinned test images of the embedding probe: thumbnails, labels, names of the classes
 probe/00000003.safetensors   their features at step 3 (see engine.probe)
 checkpoints/00000003.safetensors   the last two; one that could not be opened is set aside as 00000003.torn
+milestones/00000003.safetensors    up to nine over the whole course, without what it takes to resume: to look through
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from engine.method import Report
 
 KEPT_CHECKPOINTS = 2
+MILESTONES, LIGHT = 9, 32 << 20
+"""Milestones that remain of a run, and bytes up to which weights are kept as such."""
 
 
 class NotFinite(FloatingPointError):
@@ -95,7 +98,7 @@ class Record:
         if self._file.tell():
             self._file.write(json.dumps({"resume": resume}) + "\n")
             self._file.flush()
-        for step, path in _numbered(folder / "media") + _numbered(folder / "probe"):
+        for step, path in [each for name in ("media", "probe", "milestones") for each in _numbered(folder / name)]:
             if step > resume:
                 path.unlink()
 
@@ -132,6 +135,18 @@ class Record:
             old.unlink()
         return path
 
+    def mark(self, checkpoint: Checkpoint) -> None:
+        """Keep the weights of this step as a milestone, if they are light; all that are kept stay evenly spread."""
+        from engine.checkpoint import write_checkpoint
+
+        if sum(value.nbytes for value in checkpoint.weights.values()) > LIGHT:
+            return
+        (self.folder / "milestones").mkdir(exist_ok=True)
+        write_checkpoint(self.folder / "milestones" / f"{checkpoint.step:08d}.safetensors", checkpoint)
+        kept = _numbered(self.folder / "milestones")
+        if len(kept) > MILESTONES:
+            kept[most_crowded([step for step, _ in kept])][1].unlink()
+
     def __enter__(self) -> Record:
         return self
 
@@ -158,6 +173,20 @@ def is_number(value: Any) -> bool:
 
 def _numbered(folder: Path) -> list[tuple[int, Path]]:
     return sorted((int(path.stem), path) for path in folder.glob("[0-9]*.safetensors"))
+
+
+def most_crowded(steps: Sequence[int]) -> int:
+    """The place, neither first nor last, of the step whose neighbours are nearest to one another; of equals the first.
+
+    Taken out one at a time, those that remain of an even row are at most thrice as far apart in one place as in another
+    (but for the newest), however long the row grows.
+    """
+    return min(range(1, len(steps) - 1), key=lambda place: steps[place + 1] - steps[place - 1])
+
+
+def milestones(folder: Path) -> list[tuple[int, Path]]:
+    """(step, path) of the weights of a run that can be looked through but not resumed, oldest first."""
+    return _numbered(folder / "milestones")
 
 
 def checkpoints(folder: Path) -> list[tuple[int, Path]]:

@@ -90,15 +90,21 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
         values = dict(plan.values)
         return record.save(Checkpoint(plan.method, values, facts, bench.done, model.state_dict(), bench.state()))
 
+    def mark() -> None:
+        record.mark(Checkpoint(plan.method, dict(plan.values), facts, bench.done, model.state_dict()))
+
     ended: State = "done"
     cause = None
     saved = told = time.monotonic()
     with caught_signals() as signals, naming_what_broke(model), record:
+        if not resume:
+            mark()
         for report in drive(method, model, params, bench):
             record.write(bench.done, report, media=bench.due)
             provenance.note()
             if bench.due:
                 probe.look(bench.done)
+                mark()
             if watch:
                 watch(bench.done, report)
             now, asked = time.monotonic(), wishes(folder)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,24 @@ ROWS, KEPT = 300, 6
 PICTURES = 8
 LENSES, SHOWN = ROOT / "lenses", "imagenet:lite0"
 """Answers of lenses that fit any classifier, and through which network, on shipped photographs."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Another trained model of a method that ships: `values` are the knobs that differ from its demo."""
+
+    method: str
+    title: str
+    values: Mapping[str, Any]
+
+
+VARIANTS: dict[str, Variant] = {}
+"""By the name under which each is opened."""
+
+
+def ships(name: str) -> bool:
+    """Whether this is the name of a method, or of a variant, that may ship with a trained model."""
+    return name in VARIANTS or name in ids()
 
 
 def folder(id: str, root: Path = ROOT) -> Path:
@@ -71,34 +89,59 @@ def pictures(bench: Bench, spec: str, size: int | None, count: int = PICTURES) -
 
 
 def build(id: str, root: Path = ROOT) -> Path:
-    """Train the demo (seed 0, CPU) and store what ships. RuntimeError when it fails or the result is too large."""
-    from engine.bench import Bench, Setup
+    """Train the demo of a method, or a variant (seed 0, CPU), and store what ships.
+
+    RuntimeError when it fails or the result is too large.
+    """
+    from engine.bench import Setup
     from engine.catalog import method as find
     from engine.run import newest_checkpoint, run
 
-    method, target = find(id), folder(id, root)
-    params = method.params.make({})
-    setup = Setup.make({"device": "cpu"})
+    variant, target = VARIANTS.get(id), folder(id, root)
+    of = variant.method if variant else id
+    method = find(of)
+    params = method.params.make(variant.values if variant else {})
     with tempfile.TemporaryDirectory() as name:
         work = Path(name) / "run"
-        plan_run(work, id, params, setup, "demo")
+        plan_run(work, of, params, Setup.make({"device": "cpu"}), "demo")
         if run(work) != "done":
             raise RuntimeError(f"{id}: the demo did not end well: {read_state(work).get('cause')}")
         checkpoint = newest_checkpoint(work)
         if checkpoint is None:
             raise RuntimeError(f"{id}: the demo left no checkpoint")
         target.mkdir(parents=True, exist_ok=True)
-        _keep_rows(work, target / "training")
-        (target / "training" / "exhibits.json").write_text(json.dumps(plain(method.exhibits)), encoding="utf-8")
-        model = method.build(params, checkpoint.facts)
-        model.load_state_dict(dict(checkpoint.weights))
         _keep_weights(target / "checkpoint.safetensors", checkpoint)
-        images = pictures(Bench(setup), params.data, getattr(params, "size", None))
-        for place, lens in enumerate(method.lenses):
-            keep_answer(target, lens, place, model, images, checkpoint.step)
-        _keep_pictures(work, target / "training", LIMIT - size_of(target))
+        if not variant:
+            _keep_rows(work, target / "training")
+            (target / "training" / "exhibits.json").write_text(json.dumps(plain(method.exhibits)), encoding="utf-8")
+        build_answers(id, root)
+        if not variant:
+            _keep_pictures(work, target / "training", LIMIT - size_of(target))
     if (size := size_of(target)) > LIMIT:
         raise RuntimeError(f"{id}: {size:,} bytes to ship, {LIMIT:,} are allowed; make its demo or reports smaller")
+    record(root=root)
+    return target
+
+
+def build_answers(id: str, root: Path = ROOT) -> Path:
+    """Ask the shipped model through all lenses of its method, and store what they answer in place of what there was."""
+    from engine.bench import Bench, Setup
+    from engine.catalog import method as find
+    from engine.checkpoint import read_checkpoint
+
+    target = folder(id, root)
+    checkpoint = read_checkpoint(target / "checkpoint.safetensors")
+    method = find(checkpoint.method)
+    params = method.params.make(checkpoint.params)
+    model = method.build(params, checkpoint.facts)
+    model.load_state_dict(dict(checkpoint.weights))
+    bench = Bench(Setup.make({"device": "cpu"}))
+    for old in target.glob("*.safetensors"):
+        if old.stem != "checkpoint":
+            old.unlink()
+    for place, lens in enumerate(method.lenses):
+        images = pictures(bench, params.data, lens.wide or getattr(params, "size", None))
+        keep_answer(target, lens, place, model, images, checkpoint.step)
     record(root=root)
     return target
 

@@ -18,11 +18,12 @@ from starlette.staticfiles import StaticFiles
 from engine.assets import ROOT
 from engine.files import stamp
 from engine.record import read_values
-from lab import timeline, warm
+from lab import moments, overlaid, own, reel, timeline, warm
 from lab.atlas import routes as atlas
 from lab.figures import DRAWN, draw, jpeg, portable, raster
 from lab.following import Following
 from lab.keeping import keeping
+from lab.looking import arrays
 from lab.pictures import ribbon, stack
 from lab.redraw import script
 from lab.runs import find
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 LARGEST = 640
 """Pixels that a tile may be wide."""
 KEPT = 32
-"""Sets of pictures that visitors brought and the server still knows."""
+"""Sets of pictures that visitors brought and the server still knows, if together they take no more than ROOM bytes."""
+ROOM = 512 << 20
 _brought: OrderedDict[str, Tensor] = OrderedDict()
 
 
@@ -42,7 +44,7 @@ def bring(name: str, images: Tensor) -> str:
     """Keep pictures under a name for the live routes; the oldest are forgotten."""
     _brought[name] = images
     _brought.move_to_end(name)
-    while len(_brought) > KEPT:
+    while len(_brought) > KEPT or (len(_brought) > 1 and sum(each.nbytes for each in _brought.values()) > ROOM):
         _brought.popitem(last=False)
     return name
 
@@ -59,7 +61,8 @@ async def lens(request: Request) -> Response:
 
     pick: which of the pictures, for a lens that takes one. A line has the "exhibits" and the "milliseconds" so far, or
     an "error" that came late. Hanging up ends the work. With "script", a number: the script that draws this exhibit of
-    the whole answer.
+    the whole answer, or of a "moment" of it. What takes long is kept a while, so its lines also have the "moment"; with
+    "begin", one of these, a lens that goes on begins from there.
     """
     if request.headers.get("content-type") != "application/json":
         return JSONResponse({"error": "send JSON"}, 415)
@@ -83,15 +86,24 @@ def answers(asked: dict[str, Any]) -> Generator[str]:
     lens = looker.lens(asked["lens"])
     images = None if lens.takes == "nothing" else lens.given(brought(asked["images"]), int(asked.get("pick", 0)))
     exhibit = lens.exhibits[asked["script"]] if "script" in asked else None
-    report: dict[str, Any] = {}
-    with closing(looker.answers(lens, lens.params.make(asked["knobs"]), images, int(asked["seed"]))) as reports:
+    if exhibit is not None and asked.get("moment"):
+        ((_, report),) = moments.moments([asked["moment"]])
+        yield script(exhibit, arrays(report))
+        return
+    earlier = moments.begun(lens, asked["begin"]) if asked.get("begin") else None
+    name = moments.begin(lens) if lens.long and exhibit is None else ""
+    values: dict[str, Any] = {}
+    knobs = lens.params.make(asked["knobs"])
+    with closing(looker.reports(lens, knobs, images, int(asked["seed"]), earlier)) as reports:
         for report in reports:
+            values = arrays(report)
             if exhibit is None:
-                exhibits = portable(lens.exhibits, report, bool(asked["dark"]))
+                exhibits = portable(lens.exhibits, values, bool(asked["dark"]))
                 took = round(1000 * (time.perf_counter() - started))
-                yield json.dumps({"exhibits": exhibits, "milliseconds": took}) + "\n"
+                line = {"exhibits": exhibits, "milliseconds": took, "moment": moments.keep(name, report)}
+                yield json.dumps(line) + "\n"
     if exhibit is not None:
-        yield script(exhibit, report)
+        yield script(exhibit, values)
 
 
 def figure(request: Request) -> Response:
@@ -150,5 +162,8 @@ ROUTES: list[BaseRoute] = [
     Route("/api/runs/{id}/cells/{place:int}/{step:int}", cells),
     *timeline.ROUTES,
     *atlas.ROUTES,
+    *overlaid.ROUTES,
+    *reel.ROUTES,
+    *own.ROUTES,
     Mount("/api/fonts", app=StaticFiles(directory=ROOT / "fonts")),
 ]

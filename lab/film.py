@@ -30,7 +30,11 @@ def film(run: Run, kind: Kind = "gif", dark: bool = False) -> bytes:
     """A run's time machine as an animated GIF, WebP or PNG. ValueError when fewer than two steps were stored."""
     from engine.catalog import method
 
-    frames = list(frames_of(run, method(run.plan.method).exhibits, dark))
+    return animation(list(frames_of(run, method(run.plan.method).exhibits, dark)), kind)
+
+
+def animation(frames: list[Image.Image], kind: Kind) -> bytes:
+    """Frames of one size as one file that plays without end, six seconds long where there are 120 frames or fewer."""
     times = [max(50, 6000 // len(frames))] * (len(frames) - 1) + [HOLD]
     if kind == "gif":  # one palette and no dither: a third of the size
         palette = frames[-1].quantize(255)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.data.base import Dataset
-    from engine.method import Lens, Params
+    from engine.method import Lens, Params, Report
     from lab.checkpoints import Opened
 
 MOST = 16
@@ -21,11 +22,12 @@ MOST = 16
 
 
 class Looker:
-    """An opened model on the best device. Threads take turns (`lock`); sources that lenses open are kept."""
+    """An opened model on the best device. Threads take turns (`lock`); what lenses open and recall is kept."""
 
     def __init__(self, opened: Opened):
         from engine.bench import Setup, find_device
         from engine.lenses.classifier import as_classifier
+        from engine.recall import Recall
 
         self.opened = opened
         self.lock = threading.Lock()
@@ -33,6 +35,7 @@ class Looker:
         self.model = opened.model.to(find_device(self.setup.device))
         self.classifier = as_classifier(self.model, opened.facts)
         self._sets: dict[tuple[str, str, int | None], Dataset] = {}
+        self._recall = Recall()
 
     @property
     def lenses(self) -> tuple[Lens, ...]:
@@ -53,21 +56,33 @@ class Looker:
         there = ", ".join(slug(lens.name) for lens in self.lenses)
         raise ValueError(f"{self.opened.id} has no lens {name!r}; there are {there}")
 
-    def shipped(self, count: int = 8) -> Tensor:
-        """Test pictures of the data that the model was trained on, those of the stored answers."""
+    def shipped(self, count: int = 8, data: str = "", size: int | None = None) -> Tensor:
+        """Test pictures of the data that the model was trained on, those of the stored answers, or of other `data`.
+
+        size: pixels a side, where it is not the model's.
+        """
         from engine.bench import Bench
+        from engine.data.decode import channels
         from engine.showcase import pictures
 
+        facts = self.opened.facts
         with self.lock:
-            return pictures(Bench(self.setup, sets=self._sets), self.opened.data, self.opened.facts.size, count)
+            bench = Bench(self.setup, sets=self._sets)
+            found = pictures(bench, data or self.opened.data, size or facts.size, count)
+        fits = found.shape[1] == facts.channels
+        return found if fits else channels((found * 255).byte(), facts.channels).float().div(255)
 
-    def fitted(self, files: Sequence[tuple[str, bytes] | Path]) -> Tensor:
-        """Pictures (N, C, size, size) in [0, 1], fitted to the model; ImageError names a file that cannot be used."""
+    def fitted(self, files: Sequence[tuple[str, bytes] | Path], size: int | None = None) -> Tensor:
+        """Pictures (N, C, size, size) in [0, 1], fitted to the model; ImageError names a file that cannot be used.
+
+        size: pixels a side, where it is not the model's.
+        """
         import torch
 
+        from engine.data.base import Facts
         from engine.data.decode import decode, fit
 
-        facts = self.opened.facts
+        facts = Facts(self.opened.facts.channels, size or self.opened.facts.size)
         read = [decode(file) if isinstance(file, Path) else decode(file[1], file[0]) for file in files[:MOST]]
         return torch.stack([fit(picture, facts) for picture in read]).float().div(255)
 
@@ -75,17 +90,26 @@ class Looker:
         self, lens: Lens, params: Params, images: Tensor | None, seed: int = 0
     ) -> Generator[dict[str, Any], None, None]:
         """Reports as arrays, ever fuller; the same for the same seed. The model is taken until they are closed."""
+        with closing(self.reports(lens, params, images, seed)) as reports:
+            for report in reports:
+                yield arrays(report)
+
+    def reports(
+        self, lens: Lens, params: Params, images: Tensor | None, seed: int = 0, earlier: Report | None = None
+    ) -> Generator[Report, None, None]:
+        """The same as the lens gives them. earlier: the report from which a lens begins that goes on."""
         import torch
 
         from engine.bench import Bench
 
         setup = self.setup.model_copy(update={"seed": seed})
         with self.lock, torch.random.fork_rng():
-            bench = Bench(setup, sets=self._sets)
+            bench = Bench(setup, sets=self._sets, recall=self._recall)
             given = None if images is None else images.to(bench.device)
+            if earlier is not None:
+                earlier = {name: one.to(bench.device) if torch.is_tensor(one) else one for name, one in earlier.items()}
             model = self.model if lens in self.opened.lenses or self.classifier is None else self.classifier
-            for report in lens.answers(model, params, given, bench):
-                yield arrays(report)
+            yield from lens.answers(model, params, given, bench, earlier)
 
 
 def arrays(report: Mapping[str, Any]) -> dict[str, Any]:

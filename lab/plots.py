@@ -70,6 +70,11 @@ def colours(names: Sequence[str]) -> dict[str, Any]:
     return {"field": "name", "type": "nominal", "scale": scale, "legend": legend if len(names) > 1 else None}
 
 
+def short(values: np.ndarray) -> list[float]:
+    """Numbers to five digits."""
+    return [float(f"{value:.5g}") for value in values.tolist()]
+
+
 def thin(points: np.ndarray, most: int = POINTS) -> np.ndarray:
     """Points (N, 2 or more) thinned to about `most`: of each stretch the lowest and the highest, so spikes stay."""
     if len(points) <= most:

@@ -1,69 +1,81 @@
-"""The one template of a studio: a page to play with one idea, through any model that fits."""
+"""The one template of a studio: a page to play with one idea, through any model that fits, or two side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import streamlit as st
 
-from engine import catalog
-from engine.showcase import LENSES, SHOWN
+from engine.showcase import LENSES, SHOWN, ships
 from engine.showcase import folder as shipped
 from lab.home import ID
+from lab.models import called
 from lab.parts.play import Stored, answers_in, chosen_lens, stored_answers, through
 from lab.runs import all_runs, find
 
-NETS = {"lite0": "EfficientNet-Lite0", "squeezenet": "SqueezeNet"}
-"""What the shipped networks are called."""
 
-
-def studio(title: str, says: str, models: Mapping[str, Sequence[str]], others: Sequence[str] = ()) -> None:
+def studio(
+    title: str, says: str, models: Mapping[str, Sequence[str]], others: Sequence[str] = (), beside: bool = True
+) -> None:
     """A page of lenses. models: what may be looked through, as `open_model` names it, and with which lenses; a run has
-    those of its method. others: the lenses for runs of other methods, files, and networks of timm's.
+    those of its method. others: the lenses for runs of other methods, files, and networks of timm's. beside: whether
+    another model may answer the same beside the first.
     """
     st.title(title, anchor=False)
     st.markdown(says, width=900)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         place = st.container(width="content")
-        model = chosen_model(models, bool(others))
+        options = offered(models, bool(others))
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            alone = len(options) == 1 and not others and "model" not in st.query_params
+            model = options[0] if alone else chosen_model(options)
+            second = chosen_model(options, beside=True) if beside else ""
         with place:
             lens = chosen_lens(lenses_for(model, models, others))
-    through(model, lens, stored_through(model))
+    through(model, lens, stored_through(model), second if second != model else "")
 
 
 def lenses_for(model: str, models: Mapping[str, Sequence[str]], others: Sequence[str]) -> Sequence[str]:
     """The lenses that the page offers for a model."""
-    if ID.fullmatch(model) and model not in models:
+    id = model.partition("@")[0]
+    if ID.fullmatch(id) and model not in models:
         with suppress(ValueError):  # that there is no such run is said where it is opened
-            model = find(model).plan.method
+            model = find(id).plan.method
     return models.get(model) or others or next(iter(models.values()))
 
 
 def stored_through(model: str) -> list[Stored]:
     """The answers that ship of a model: of a method's demo, or of the network that knows ImageNet."""
-    if model in catalog.ids():
+    if ships(model):
         return stored_answers(model)
     return answers_in(LENSES) if model == SHOWN else []
 
 
-def chosen_model(models: Iterable[str], any_other: bool) -> str:
-    """One of `models`, or a run of such a method; with any_other also other runs, and what the visitor names: a file,
-    or a network of timm's.
+def offered(models: Mapping[str, Sequence[str]], any_other: bool) -> list[str]:
+    """Those of `models` that are there, and the runs of such methods; with any_other also other runs."""
+    there = [one for one in models if not ships(one) or (shipped(one) / "checkpoint.safetensors").exists()]
+    runs = [run.id for run in all_runs() if (any_other or run.plan.method in models) and run.checkpoints()]
+    return [*there, *runs]
+
+
+def chosen_model(options: Sequence[str], beside: bool = False) -> str:
+    """One of the options, or what the visitor names: a file, a run's step, a network of timm's. Of a run with several
+    checkpoints, one of its steps. beside: the second model of the page, "" for none.
     """
-    runs = {run.id: run for run in all_runs() if run.checkpoints() and (any_other or run.plan.method in models)}
-
-    def named(option: str) -> str:
-        if option in runs:
-            run = runs[option]
-            return f"{run.plan.name or catalog.card(run.plan.method).title} · {option}"
-        kind, _, net = option.partition(":")
-        if kind == "imagenet":
-            return f"{NETS[net]} · knows ImageNet"
-        return f"{catalog.card(option).title} · the shipped demo" if option in catalog.ids() else option
-
-    there = [one for one in models if one not in catalog.ids() or (shipped(one) / "checkpoint.safetensors").exists()]
-    return st.selectbox(
-        "Model", [*there, *runs], format_func=named, key="model", bind="query-params", width=440,
-        label_visibility="collapsed", accept_new_options=True,
+    key = "beside" if beside else "model"
+    model = st.selectbox(
+        "Another model beside" if beside else "Model", options, index=None if beside else 0, format_func=called,
+        key=key, bind="query-params", width=280 if beside else 400, label_visibility="collapsed",
+        accept_new_options=True, placeholder="Beside it: another model",
     )  # fmt: skip
+    if not model or not ID.fullmatch(model):
+        return model or ""
+    with suppress(ValueError):  # that there is no such run is said where it is opened
+        steps = list(find(model).openable())
+        if len(steps) > 1:
+            step = st.select_slider(
+                "Step", steps, value=steps[-1], key=f"{key}_step", bind="query-params", width=200,
+            )  # fmt: skip
+            return model if step == steps[-1] else f"{model}@{step}"
+    return model

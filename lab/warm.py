@@ -16,7 +16,8 @@ import streamlit as st
 
 from engine import catalog
 from engine.method import Exhibit
-from engine.showcase import folder, revive
+from engine.showcase import folder, revive, ships
+from lab.checkpoints.open import at_step
 from lab.home import ID
 from lab.looking import Looker
 from lab.runs import find
@@ -122,7 +123,9 @@ def stamp(target: str) -> str:
     if ID.fullmatch(target):
         kept = find(target).checkpoints()
         return str(kept[-1][0]) if kept else ""
-    path = folder(target) / "checkpoint.safetensors" if target in catalog.ids() else Path(target)
+    if file := at_step(target):
+        return str(file.stat().st_mtime_ns)
+    path = folder(target) / "checkpoint.safetensors" if ships(target) else Path(target)
     return str(path.stat().st_mtime_ns) if path.exists() else ""
 
 

@@ -6,5 +6,6 @@ studio(
     "Style",
     "A trained network knows what is where (content) and how it is painted (style: which of its channels fire "
     "together, the Gram matrices). Keep the one of your picture and take the other from a painting.",
-    {"generation.style_transfer": ("Transfer", "Ratios", "Gram matrices", "Depths")},
+    {"generation.style_transfer": ("Transfer", "Ratios", "Depths", "Gram matrices")},
+    beside=False,
 )

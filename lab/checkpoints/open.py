@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import catalog
 from engine.showcase import folder as shipped
+from engine.showcase import ships
 from lab.home import ID
 from lab.runs import Run, find
 
@@ -43,8 +44,8 @@ class Opened:
 
 
 def open_model(target: str | Path | Run) -> Opened:
-    """Open a run (its newest sound checkpoint), a run's folder, a checkpoint file, a method's shipped demo, or a
-    network that knows ImageNet ("imagenet:lite0", "timm:resnet18").
+    """Open a run (its newest sound checkpoint), a run at one of its steps ("RUN@800"), a run's folder, a checkpoint
+    file, a method's shipped demo, or a network that knows ImageNet ("imagenet:lite0", "timm:resnet18").
 
     ValueError says why something cannot be opened and what to do. Nothing in a file is ever executed.
     """
@@ -57,9 +58,11 @@ def open_model(target: str | Path | Run) -> Opened:
         return _published(name)
     if ID.fullmatch(name):
         return _newest(find(name))
+    if file := at_step(name):
+        return _built(read_checkpoint(file), file)
     if (path / "run.json").is_file():
         return _newest(Run(path.absolute()))
-    if name in catalog.ids():
+    if ships(name):
         path = shipped(name) / "checkpoint.safetensors"
         if not path.exists():
             raise ValueError(f"no trained {name} ships yet; build it: visionarium assets build {name}")
@@ -68,6 +71,21 @@ def open_model(target: str | Path | Run) -> Opened:
     elif path.suffix in FOREIGN:
         return _foreign(path)
     return _built(read_checkpoint(path), path)
+
+
+def at_step(target: str) -> Path | None:
+    """The file of a run at one of its steps, named as RUN@STEP; None where the target is something else.
+
+    ValueError names the steps that there are.
+    """
+    id, at, step = target.partition("@")
+    if not at or not ID.fullmatch(id):
+        return None
+    there = find(id).openable()
+    if not step.isdecimal() or int(step) not in there:
+        steps = ", ".join(map(str, there)) or "no steps yet"
+        raise ValueError(f"run {id} cannot be opened at step {step!r}; there are {steps}")
+    return there[int(step)]
 
 
 def _newest(run: Run) -> Opened:

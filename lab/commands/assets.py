@@ -17,9 +17,12 @@ def add(commands: Any) -> None:
         "methods",
         metavar="METHOD",
         nargs="*",
-        help="or lenses, for the studios, or maps; none: all without demo",
+        help="or lenses or maps, for the studios, or a variant; none: all without demo",
     )
     one.set_defaults(run=build)
+    one = verbs.add_parser("answers", help="ask what ships through its lenses anew, without training")
+    one.add_argument("methods", metavar="METHOD", nargs="+")
+    one.set_defaults(run=answer)
     one = verbs.add_parser("check", help="whether every shipped file is whole and has its licence")
     one.set_defaults(run=check)
 
@@ -28,7 +31,7 @@ def build(given: argparse.Namespace) -> int:
     from engine import shipped_map, showcase
 
     others = {"lenses": showcase.build_lenses, "maps": shipped_map.build_map}
-    for id in set(given.methods) - others.keys():
+    for id in set(given.methods) - {*others, *showcase.VARIANTS}:
         catalog.card(id)
     failed = False
     for id in given.methods or showcase.missing():
@@ -39,6 +42,16 @@ def build(given: argparse.Namespace) -> int:
             print(error, file=sys.stderr)
             failed = True
     return int(failed)
+
+
+def answer(given: argparse.Namespace) -> int:
+    from engine import showcase
+
+    for id in given.methods:
+        if id not in showcase.VARIANTS:
+            catalog.card(id)
+        print(f"{id}: {showcase.build_answers(id)}", flush=True)
+    return 0
 
 
 def check(given: argparse.Namespace) -> int:

@@ -47,7 +47,7 @@ def run(given: argparse.Namespace) -> int:
         raise ValueError(f"--images: {len(asked.images)} files for the lens {lens.name!r}, which looks at up to {most}")
     images = None
     if most:
-        images = lens.given(looker.fitted(asked.images) if asked.images else looker.shipped())
+        images = lens.given(looker.fitted(asked.images, lens.wide) if asked.images else looker.shipped(size=lens.wide))
     answer: dict[str, Any] = {}
     for answer in looker.answers(lens, knobs, images):  # noqa: B007 - the last is the whole answer
         pass

@@ -32,23 +32,16 @@ function before(steps, step) {  // the place of the last of ascending `steps` th
   return low - 1
 }
 
-// One figure over the steps `first` to `last`; `go(step)` is called when somebody points at a step. Returns the element
-// and `cursor(step)`.
-function curveFigure({ says, lines, script }, [first, last], go) {
+const SCRIPT = "A Python file that draws this figure again, without the lab."
+
+// Lines over `first` to `last` as a figure: its parts, where values lie in it (x, y), and where an event points (back).
+function plot({ says, lines }, [first, last]) {
   const figure = document.createElement("figure")
   figure.className = "curves"
-  const legend = figure.appendChild(document.createElement("div"))
-  legend.className = "legend"
-  const shown = lines.map(({ name, colour }) => {
-    const entry = legend.appendChild(document.createElement("span"))
-    entry.appendChild(document.createElement("i")).style.background = colour
-    entry.append(name)
-    return entry.appendChild(document.createElement("b"))
-  })
   const values = lines.flatMap((line) => line.value)
   let [low, high] = [Math.min(...values), Math.max(...values)]
   if (high - low < 1e-12) [low, high] = [low - 0.5, high + 0.5]
-  const x = (step) => LEFT + ((step - first) / (last - first || 1)) * (RIGHT - LEFT)
+  const x = (at) => LEFT + ((at - first) / (last - first || 1)) * (RIGHT - LEFT)
   const y = (value) => BOTTOM - ((value - low) / (high - low)) * (BOTTOM - TOP)
   const path = (line, numbers) => numbers.map((value, i) => `${i ? "L" : "M"}${x(line.at[i]).toFixed(1)} ${y(value).toFixed(1)}`).join("")
 
@@ -57,21 +50,40 @@ function curveFigure({ says, lines, script }, [first, last], go) {
     svg("line", { x1: LEFT, x2: RIGHT, y1: y(value), y2: y(value), class: "grid" }, picture)
     svg("text", { x: LEFT - 8, y: y(value) + 5, "text-anchor": "end" }, picture).textContent = spelled(value)
   }
-  for (const step of ticks(first, last, 6)) {
-    const anchor = x(step) > RIGHT - 20 ? "end" : "middle"
-    svg("text", { x: x(step), y: BOTTOM + 20, "text-anchor": anchor }, picture).textContent = step.toLocaleString("en")
+  for (const at of ticks(first, last, 6)) {
+    const anchor = x(at) > RIGHT - 20 ? "end" : "middle"
+    svg("text", { x: x(at), y: BOTTOM + 20, "text-anchor": anchor }, picture).textContent = spelled(at)
   }
-  for (const line of lines) {
-    if (line.at.length === 1) svg("circle", { cx: x(line.at[0]), cy: y(line.value[0]), r: 4, fill: line.colour }, picture)
-    if (line.mean) svg("path", { d: path(line, line.value), stroke: line.colour, class: "raw" }, picture)
-    svg("path", { d: path(line, line.mean ?? line.value), stroke: line.colour, class: "line" }, picture)
-  }
+  const paths = lines.map((line) => {
+    const whole = svg("g", { stroke: line.colour, "stroke-dasharray": line.dashed ? "6 3" : "none" }, picture)
+    if (line.at.length === 1) svg("circle", { cx: x(line.at[0]), cy: y(line.value[0]), r: 4, fill: line.colour }, whole)
+    if (line.mean) svg("path", { d: path(line, line.value), class: "raw" }, whole)
+    svg("path", { d: path(line, line.mean ?? line.value), class: "line" }, whole)
+    return whole
+  })
   const rule = svg("line", { y1: TOP, y2: BOTTOM, class: "cursor" }, picture)
-  const point = (event) => {
+  const back = (event) => {
     const box = picture.getBoundingClientRect()
     const share = (((event.clientX - box.left) / box.width) * WIDE - LEFT) / (RIGHT - LEFT)
-    go(first + Math.max(0, Math.min(1, share)) * (last - first), event.type === "pointerup")
+    return { at: first + Math.max(0, Math.min(1, share)) * (last - first), height: ((event.clientY - box.top) / box.height) * HIGH }
   }
+  return { figure, picture, paths, rule, x, y, back }
+}
+
+// One figure over the steps `first` to `last`; `go(step)` is called when somebody points at a step. Returns the element
+// and `cursor(step)`.
+function curveFigure({ says, lines, script }, [first, last], go) {
+  const { figure, picture, rule, x, back } = plot({ says, lines }, [first, last])
+  const legend = document.createElement("div")
+  legend.className = "legend"
+  figure.prepend(legend)
+  const shown = lines.map(({ name, colour }) => {
+    const entry = legend.appendChild(document.createElement("span"))
+    entry.appendChild(document.createElement("i")).style.background = colour
+    entry.append(name)
+    return entry.appendChild(document.createElement("b"))
+  })
+  const point = (event) => go(back(event).at, event.type === "pointerup")
   picture.onpointerdown = (event) => { picture.setPointerCapture(event.pointerId); point(event) }
   picture.onpointermove = (event) => { if (event.buttons) point(event) }
   picture.onpointerup = point
@@ -97,7 +109,7 @@ function captioned(figure, says, script) {
   sentence.textContent = says
   const link = caption.appendChild(document.createElement("a"))
   link.textContent = "Script"
-  link.title = "A Python file that draws this figure again, without the lab."
+  link.title = SCRIPT
   link.download = ""
   return (step, more = "") => {
     link.href = `${script}/${step}`

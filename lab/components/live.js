@@ -1,101 +1,90 @@
-// Knobs of a lens and its answer. At most one request is under way; the last wish is always the one that is shown.
+// Knobs of a lens and its answer, or the answers of two models to the same. A seat is one model's: at most one request
+// of it is under way, and the last wish is always the one that is shown.
 const STATES = new WeakMap()
 
 export default function (component) {
   const { data, parentElement, setStateValue } = component
-  const state = STATES.get(parentElement) ?? { shown: null, busy: null, seen: false, frames: [], timer: null, wished: null, built: null, values: {}, pick: 0 }
+  const state = STATES.get(parentElement) ?? { seats: [], takes: [], at: 0, timer: null, built: null, asked: null, values: {}, pick: 0 }
   STATES.set(parentElement, state)
+  state.data = data  // what is under way, and the fields, outlive the models that were here when they began
   const root = parentElement.querySelector(".live")
-  const says = root.querySelector(".says")
-  const stage = root.querySelector(".stage")
+  const stages = root.querySelector(".stages")
   const go = root.querySelector(".go")
-  const post = (wish, signal) =>
-    fetch("/api/lens", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(wish), signal })
-  const show = (exhibits) => stage.replaceChildren(
-    ...exhibits.flatMap((one, place) => (one.figures.length ? [exhibit(one, () => script(place))] : [])),
+  const post = (wish, signal) => send("/api/lens", wish, signal)
+  const seats = state.seats
+  for (const i of data.asks.keys()) seats[i] ??= { busy: null, seen: false, wished: null, shown: null, drawn: null }
+  const wish = (i, begin) => ({ ...state.data.asks[i], pick: state.pick, knobs: state.values, ...(begin && { begin }) })
+  const says = (i, words, wrong = false) => {
+    const place = i ? stages.children[i]?.querySelector("output") : root.querySelector(".says")
+    if (!place) return
+    place.textContent = words
+    place.classList.toggle("wrong", wrong)
+  }
+  const show = (i, exhibits, moment) => stages.children[i].querySelector(".stage").replaceChildren(
+    ...exhibits.flatMap((one, place) => {
+      if (!one.figures.length) return []
+      const shown = exhibit(one, () => script(i, place, moment))
+      shown.style.setProperty("--row", place + 2)
+      return [shown]
+    }),
   )
+  const script = async (i, place, moment) =>
+    saved(await post({ ...wish(i), script: place, ...(moment && { moment }) }), `${data.asks[i].lens}.py`)
 
-  // What takes long is kept moment by moment, to be seen again.
-  const reel = root.querySelector(".reel"), moment = reel.querySelector("input"), play = reel.querySelector("button")
-  const keep = (told) => {
-    const last = state.frames.push(told) - 1, follows = last === 0 || Number(moment.value) === last - 1
-    reel.hidden = !data.long || last === 0
-    moment.max = last
-    if (follows) see(last)
-  }
-  const see = (at) => {
-    moment.value = at
-    reel.querySelector("output").textContent = `${at + 1} of ${state.frames.length}`
-    show(state.frames[at].exhibits)
-  }
-  moment.oninput = () => see(Number(moment.value))
-  play.onclick = () => {
-    clearInterval(state.timer)
-    let at = 0
-    see(at)
-    state.timer = setInterval(() => (at + 1 < state.frames.length ? see(++at) : clearInterval(state.timer)), 150)
-  }
+  const reel = makeReel(root, data, state, {
+    see: (frames) => frames.forEach((told, i) => {
+      if (!told || seats[i].drawn === told) return
+      seats[i].drawn = told
+      show(i, told.exhibits, told.moment)
+    }),
+    begin: (moments) => seats.forEach((_, i) => { seats[i].shown = null; ask(i, moments[i]) }),
+    failed: (words) => says(0, words, true),
+  })
 
-  const script = async (place) => {
-    const answer = await post({ ...data.ask, pick: state.pick, knobs: state.values, script: place })
-    if (!answer.ok) return
-    const link = document.createElement("a")
-    link.href = URL.createObjectURL(await answer.blob())
-    link.download = `${data.ask.lens}.py`
-    link.click()
-    URL.revokeObjectURL(link.href)
-  }
-
-  // One answer is under way at most. It comes in lines, ever fuller; once its first is seen, it gives way to a newer wish.
-  const ask = async () => {
-    const wish = JSON.stringify({ ...data.ask, pick: state.pick, knobs: state.values })
-    state.wished = wish
-    if (state.busy) {
-      if (state.seen) state.busy.abort()
+  // An answer comes in lines, ever fuller; once its first is seen, it gives way to a newer wish.
+  const ask = async (i, begin = null) => {
+    const seat = seats[i], mine = JSON.stringify(wish(i, begin))
+    seat.wished = mine
+    if (seat.busy) {
+      if (seat.seen) seat.busy.abort()
       return
     }
-    if (wish === state.shown) return
-    const hangUp = (state.busy = new AbortController())
-    state.seen = false
-    state.frames = []
-    clearInterval(state.timer)
-    busy(true)
+    if (mine === seat.shown) return
+    const hangUp = (seat.busy = new AbortController()), keep = reel.receive(i, begin)
+    seat.seen = false
+    busy()
     try {
-      const answer = await post(JSON.parse(wish), hangUp.signal)
-      for await (const told of lines(answer)) {
+      for await (const told of lines(await post(JSON.parse(mine), hangUp.signal))) {
         if (told.exhibits) keep(told)
-        says.textContent = told.error ?? `live · ${told.milliseconds} ms`
-        root.classList.toggle("wrong", "error" in told)
-        state.seen = true
-        if (state.wished !== wish) hangUp.abort()
+        says(i, told.error ?? `live · ${told.milliseconds} ms`, "error" in told)
+        seat.seen = true
+        if (seat.wished !== mine) hangUp.abort()
       }
     } catch (error) {
-      if (error.name !== "AbortError") {
-        says.textContent = "the lab does not answer; is it still running?"
-        root.classList.add("wrong")
-      }
+      if (error.name !== "AbortError") says(i, "the lab does not answer; is it still running?", true)
     }
-    state.shown = wish
-    state.busy = null
-    busy(false)
-    if (state.wished !== wish) ask()
+    seat.shown = hangUp.signal.aborted ? null : mine
+    seat.busy = null
+    busy()
+    if (seats[i] === seat && seat.wished !== null && seat.wished !== seat.shown) ask(i, seat.wished === mine ? begin : null)
   }
-  const busy = (is) => {
+  const busy = () => {
+    const is = seats.some((seat) => seat.busy)
     root.classList.toggle("busy", is)
     go.textContent = is ? "Stop" : "Look"
+    reel.rest(!is)
   }
   go.hidden = !data.long
   go.onclick = () => {
-    if (state.busy) {
-      state.wished = state.shown = JSON.stringify({ ...data.ask, pick: state.pick, knobs: state.values })
-      state.busy.abort()
-      says.textContent = `stopped · ${says.textContent.replace(/.*· /, "")}`
+    if (seats.some((seat) => seat.busy)) {
+      for (const seat of seats) { seat.wished = null; seat.busy?.abort() }
+      says(0, `stopped · ${root.querySelector(".says").textContent.replace(/.*· /, "")}`)
     } else {
-      state.shown = null
-      ask()
+      reel.again()
+      seats.forEach((seat, i) => { seat.shown = null; ask(i) })
     }
   }
-  const follow = () => { if (!data.long) ask() }  // what takes long waits for its button
+  const follow = () => { if (!data.long) seats.forEach((_, i) => ask(i)) }  // what takes long waits for its button
 
   const change = (name, value, released) => {
     state.values[name] = value
@@ -108,23 +97,56 @@ export default function (component) {
     follow()
     setStateValue("pick", at)
   }
+  Object.assign(state, { change, choose: pick })
 
-  const identity = JSON.stringify([data.ask.target, data.ask.lens, data.ask.images, data.knobs])
-  if (state.built !== identity) {
-    state.built = identity
+  const built = JSON.stringify([data.asks[0].lens, data.asks[0].images, data.knobs])
+  if (state.built !== built) {
+    state.built = built
     state.values = { ...data.values }
     state.pick = data.pick?.at ?? 0
-    root.querySelector(".pick").replaceChildren(...(data.pick ? picker(data.pick, pick) : []))
+    root.querySelector(".pick").replaceChildren(...(data.pick ? picker(data.pick, (at) => state.choose(at)) : []))
+    const change = (...told) => state.change(...told)
     const fields = (fold) =>
       data.knobs.filter((knob) => knob.fold === fold).map((knob) => knob.brush
         ? easel(knob, state.values[knob.name], change, () => part(data.pick, state.pick))
-        : field(knob, state.values[knob.name], change))
+        : knob.sheet ? palette(knob, state.values[knob.name], change) : field(knob, state.values[knob.name], change))
     root.querySelector(".knobs").replaceChildren(...fields(false), ...folded(fields(true)))
-    reel.hidden = true
-    show(data.stored)
-    says.textContent = data.stored.length ? "stored" : ""
+  }
+  const asked = JSON.stringify([built, data.asks, data.names])
+  if (state.asked !== asked) {
+    state.asked = asked
+    for (const seat of seats) { seat.wished = null; seat.busy?.abort() }
+    seats.length = data.asks.length
+    stages.replaceChildren(...data.names.map(named))
+    for (const seat of seats) seat.drawn = seat.shown = null
+    reel.anew()
+    if (data.stored.length) show(0, data.stored)
+    says(0, data.stored.length ? "stored" : "")
   }
   follow()
+}
+
+function named(name, _, all) {  // where one model's answer stands
+  const box = document.createElement("section")
+  const head = box.appendChild(document.createElement("h4"))
+  head.hidden = all.length < 2
+  head.appendChild(document.createElement("span")).textContent = name
+  head.appendChild(document.createElement("output"))
+  box.appendChild(document.createElement("div")).className = "stage"
+  return box
+}
+
+const send = (where, what, signal) =>
+  fetch(where, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(what), signal })
+
+async function saved(answer, name) {  // what a route answered, as a file; "" or what is wrong
+  if (!answer.ok) return (await answer.json().catch(() => ({}))).error ?? `the server answered ${answer.status}`
+  const link = document.createElement("a")
+  link.href = URL.createObjectURL(await answer.blob())
+  link.download = name
+  link.click()
+  URL.revokeObjectURL(link.href)
+  return ""
 }
 
 async function* lines(answer) {  // the JSON of each line as it comes
@@ -172,7 +194,7 @@ function part(sheet, i) {  // one picture out of a file of many
 
 function gallery(sheet) {
   const grid = document.createElement("div")
-  grid.className = sheet.count > 1 ? "gallery" : "gallery alone"
+  grid.className = sheet.count > 6 ? "gallery" : sheet.count > 1 ? "gallery few" : "gallery alone"
   for (let i = 0; i < sheet.count; i++) {
     const cell = grid.appendChild(document.createElement("div"))
     cell.appendChild(part(sheet, i))
@@ -220,129 +242,4 @@ function drawn(figure) {
   line(names, "th")
   for (let i = 0; i < figure.columns[names[0]].length; i++) line(names.map((name) => figure.columns[name][i]), "td")
   return table
-}
-
-// A brush over the picked picture: CELLS x CELLS, told as hexadecimal digits, four cells each; "" when nothing is painted.
-const CELLS = 32
-
-function easel(knob, value, change, picture) {
-  const box = document.createElement("div")
-  box.className = "easel"
-  box.title = knob.help
-  const head = box.appendChild(document.createElement("span"))
-  head.textContent = knob.label
-  const clear = head.appendChild(document.createElement("button"))
-  Object.assign(clear, { type: "button", textContent: "Clear" })
-  const board = box.appendChild(document.createElement("div"))
-  board.className = "board"
-  const canvas = document.createElement("canvas")
-  Object.assign(canvas, { width: CELLS, height: CELLS, ariaLabel: `${knob.label}: ${knob.help}`, role: "img" })
-  const cells = new Uint8Array(CELLS * CELLS)
-  ;[...value].forEach((digit, i) => { for (let b = 0; b < 4; b++) cells[4 * i + b] = (parseInt(digit, 16) >> (3 - b)) & 1 })
-  const told = () => {
-    if (!cells.includes(1)) return ""
-    let digits = ""
-    for (let i = 0; i < cells.length; i += 4) digits += (cells[i] * 8 + cells[i + 1] * 4 + cells[i + 2] * 2 + cells[i + 3]).toString(16)
-    return digits
-  }
-  const draw = () => {
-    const pen = canvas.getContext("2d"), sheet = pen.createImageData(CELLS, CELLS)
-    cells.forEach((cell, i) => sheet.data.set([128, 128, 128, cell ? 235 : 0], 4 * i))
-    pen.putImageData(sheet, 0, 0)
-  }
-  box.renew = () => board.replaceChildren(picture(), canvas)
-  let colour = null, last = null
-  const dab = (event) => {
-    const { left, top, width } = canvas.getBoundingClientRect()
-    const here = [((event.clientX - left) / width) * CELLS, ((event.clientY - top) / width) * CELLS]
-    const from = last ?? here, far = Math.ceil(Math.hypot(here[0] - from[0], here[1] - from[1])) || 1
-    colour ??= cells[Math.floor(here[1]) * CELLS + Math.floor(here[0])] ? 0 : 1  // who begins on paint, wipes
-    for (let i = 0; i <= far; i++) {
-      const x = from[0] + ((here[0] - from[0]) * i) / far, y = from[1] + ((here[1] - from[1]) * i) / far
-      for (let r = Math.max(0, Math.floor(y - 2)); r <= Math.min(CELLS - 1, y + 2); r++)
-        for (let c = Math.max(0, Math.floor(x - 2)); c <= Math.min(CELLS - 1, x + 2); c++)
-          if (Math.hypot(c + 0.5 - x, r + 0.5 - y) <= 2.2) cells[r * CELLS + c] = colour
-    }
-    last = here
-    draw()
-    change(knob.name, told(), false)
-  }
-  canvas.onpointerdown = (event) => { canvas.setPointerCapture(event.pointerId); colour = last = null; dab(event) }
-  canvas.onpointermove = (event) => { if (colour !== null) dab(event) }
-  canvas.onpointerup = canvas.onpointercancel = () => {
-    if (colour === null) return
-    colour = last = null
-    change(knob.name, told(), true)
-  }
-  clear.onclick = () => { cells.fill(0); draw(); change(knob.name, "", true) }
-  box.renew()
-  draw()
-  return box
-}
-
-function field(knob, value, change) {
-  const box = document.createElement("label")
-  box.title = knob.help
-  const head = box.appendChild(document.createElement("span"))
-  head.textContent = knob.label
-  const shown = head.appendChild(document.createElement("output"))
-  if (knob.options) {
-    if (knob.scale) {
-      const input = slider(0, knob.options.length - 1, 1, knob.options.indexOf(value))
-      const read = () => knob.options[Number(input.value)]
-      wire(input, shown, read, knob, change)
-      box.appendChild(input)
-    } else {
-      const input = box.appendChild(document.createElement("select"))
-      for (const option of knob.options) input.add(new Option(option, option, false, option === value))
-      input.onchange = () => change(knob.name, input.value, true)
-    }
-  } else if (knob.kind === "bool") {
-    const input = document.createElement("input")
-    input.type = "checkbox"
-    input.checked = value
-    input.onchange = () => change(knob.name, input.checked, true)
-    head.prepend(input)
-  } else if (knob.kind === "choices") {
-    const chips = box.appendChild(document.createElement("div"))
-    chips.className = "chips"
-    const chosen = new Set(value)
-    for (const choice of knob.choices) {
-      const chip = chips.appendChild(document.createElement("button"))
-      chip.type = "button"
-      chip.textContent = choice
-      chip.ariaPressed = chosen.has(choice)
-      chip.onclick = (event) => {
-        event.preventDefault()
-        chosen.has(choice) ? chosen.delete(choice) : chosen.add(choice)
-        chip.ariaPressed = chosen.has(choice)
-        change(knob.name, knob.choices.filter((one) => chosen.has(one)), true)
-      }
-    }
-  } else if (knob.step && knob.low !== null && knob.high !== null) {
-    const input = slider(knob.low, knob.high, knob.step, value)
-    wire(input, shown, () => Number(input.value), knob, change)
-    box.appendChild(input)
-  } else {
-    const input = box.appendChild(document.createElement("input"))
-    input.type = knob.step ? "number" : "text"
-    if (knob.step) input.step = knob.step
-    input.value = value
-    input.onchange = () => change(knob.name, knob.step ? Number(input.value) : input.value, true)
-  }
-  return box
-}
-
-function slider(low, high, step, value) {
-  const input = document.createElement("input")
-  Object.assign(input, { type: "range", min: low, max: high, step })
-  input.value = value
-  return input
-}
-
-function wire(input, shown, read, knob, change) {
-  const say = () => { shown.textContent = `${Number(read().toPrecision(6))}${knob.unit ? " " + knob.unit : ""}` }
-  input.oninput = () => { say(); change(knob.name, read(), false) }
-  input.onchange = () => { say(); change(knob.name, read(), true) }
-  say()
 }

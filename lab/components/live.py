@@ -10,18 +10,24 @@ import streamlit as st
 
 from engine.params import Knob, Params
 from lab.forms import SLIDES, fine_step, ladder, plain, sentence
+from lab.own import palette
 
 HERE = Path(__file__).parent
 HTML = """<div class="live">
 <div>
-<div class="pick" role="listbox" aria-label="which picture"></div><div class="knobs"></div>
-<button type="button" class="go" hidden>Look</button><p class="says" role="status"></p>
+<div class="pick" role="listbox" aria-label="which picture"></div>
+<div class="act"><button type="button" class="go" hidden>Look</button><p class="says" role="status"></p></div>
+<div class="knobs"></div>
 </div>
 <div>
+<div class="takes" role="group" aria-label="takes" hidden></div>
 <div class="reel" hidden>
 <button type="button">Play</button><input type="range" min="0" aria-label="moment"><output></output>
+<button type="button" title="Begin from this moment's canvas, with the knobs as they are now." hidden>Go on</button>
+<span class="film"><button type="button" title="These moments as an animation.">Film</button>
+<select aria-label="kind of film"><option value="webp">WebP</option><option value="gif">GIF</option></select></span>
 </div>
-<div class="stage"></div>
+<div class="stages"><section><div class="stage"></div></section></div>
 </div>
 </div>"""
 
@@ -29,24 +35,25 @@ _live = st.components.v2.component(
     "visionarium_live",
     html=HTML,
     css=(HERE / "live.css").read_text(encoding="utf-8"),
-    js=(HERE / "live.js").read_text(encoding="utf-8"),
+    js="\n".join((HERE / name).read_text(encoding="utf-8") for name in ("live.js", "reel.js", "fields.js")),
 )
 
 
 def live(
-    ask: Mapping[str, Any], start: Params, *, long: bool = False, pick: Mapping[str, Any] | None = None,
-    stored: Sequence[Mapping[str, Any]] = (), key: str,
+    asks: Mapping[str, Mapping[str, Any]], start: Params, *, long: bool = False, goes_on: bool = False,
+    pick: Mapping[str, Any] | None = None, stored: Sequence[Mapping[str, Any]] = (), key: str,
 ) -> tuple[dict[str, Any], int]:  # fmt: skip
     """Show a lens; its knobs' values as they were last let go, and the picture that was picked.
 
-    ask: the body of POST /api/lens without its knobs. start: the values at first. long: see `Lens`. pick: pictures
-    to pick one from (see `lab.figures.tiles`) and "at", the one at first. stored: exhibits to show until the first
-    answer (see `lab.figures.portable`).
+    asks: the name of each model whose answer is shown, two at most, and the body of POST /api/lens without its knobs.
+    start: the values at first. long, goes_on: see `Lens`. pick: pictures to pick one from (see `lab.figures.tiles`) and
+    "at", the one at first. stored: exhibits to show until the first answer (see `lab.figures.portable`).
     """
-    knobs = type(start).knobs()
+    knobs = sorted(type(start).knobs(), key=lambda knob: not (knob.picture or knob.brush))
     values = start.model_dump(mode="json")
-    data = {"ask": dict(ask), "knobs": [described(knob, values[knob.name]) for knob in knobs], "values": values,
-            "stored": list(stored), "long": long, "pick": dict(pick) if pick else None}  # fmt: skip
+    data = {"asks": [dict(ask) for ask in asks.values()], "names": list(asks), "values": values,
+            "knobs": [described(knob, values[knob.name]) for knob in knobs], "stored": list(stored), "long": long,
+            "goesOn": goes_on, "pick": dict(pick) if pick else None}  # fmt: skip
     at = int(pick["at"]) if pick else 0
     result = _live(
         key=key, data=data, default={"values": values, "pick": at}, on_values_change=lambda: None,
@@ -62,6 +69,8 @@ def described(knob: Knob, value: Any) -> dict[str, Any]:
         "unit": knob.unit, "choices": knob.choices, "low": knob.low, "high": knob.high, "fold": knob.fold,
         "brush": knob.brush,
     }  # fmt: skip
+    if knob.picture:
+        told["sheet"] = palette()
     whole = knob.kind == "int"
     if knob.kind == "choice":
         told["options"] = list(knob.choices)

@@ -20,7 +20,7 @@ HTML = """<div class="scrub" tabindex="-1">
 _scrub = st.components.v2.component(
     "visionarium_scrub",
     html=HTML,
-    css=(HERE / "scrub.css").read_text(encoding="utf-8"),
+    css="\n".join((HERE / name).read_text(encoding="utf-8") for name in ("curves.css", "scrub.css")),
     js="\n".join((HERE / name).read_text(encoding="utf-8") for name in ("curves.js", "map.js", "scrub.js")),
 )
 

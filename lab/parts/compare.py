@@ -7,17 +7,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from lab.forms import plain
+from lab.overlaid import colour_of
 from lab.parts.links import link
 from lab.parts.progress import COLOURS as STATES
 from lab.parts.titles import method_title
-from lab.pictures import COLOURS
 from lab.runs import Run
 from lab.runs.compare import differences, labels
-
-
-def colour_of(place: int) -> str:
-    """The colour of the run at this place, everywhere on the page."""
-    return COLOURS[place % len(COLOURS)]
 
 
 def who(runs: Sequence[Run]) -> None:

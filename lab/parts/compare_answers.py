@@ -12,7 +12,7 @@ import streamlit as st
 from engine.metrics.compare import verdict
 from lab import warm
 from lab.answers import Answers, Disagreement, Kind, ask, disagreement
-from lab.parts.compare import colour_of
+from lab.overlaid import colour_of
 from lab.plots import data_url
 from lab.runs import Run
 from lab.runs.compare import labels

@@ -11,7 +11,7 @@ from engine.method import Boxes, Exhibit
 from lab import warm
 from lab.components.matrix import Shown, matrix
 from lab.figures import PICTURES
-from lab.parts.compare import colour_of
+from lab.overlaid import colour_of
 from lab.pictures import words
 from lab.runs import Run
 from lab.runs.compare import aligned, labels

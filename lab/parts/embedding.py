@@ -17,9 +17,9 @@ from lab.atlas.extraction import Job, Wanted, course_atlas, forget, job
 from lab.atlas.fits import COURSE
 from lab.components.cloud import View, cloud
 from lab.forms import form
+from lab.models import NETS, called
 from lab.parts.play import keep_in_address, wait_for
 from lab.runs import all_runs, find
-from lab.studio import NETS
 
 MAPS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA", umap_learn.NAME: "umap-learn"}
 """The ways to make a map, and what they are called."""
@@ -52,7 +52,7 @@ def embedding() -> None:
             st.warning(f"{umap_learn.ABSENT}.")
             return
         umap_learn.warm_up()
-    moments = [named(one, runs()) for one in (wanted.target, other)] if len(atlases) > 1 else []
+    moments = [called(one) for one in (wanted.target, other)] if len(atlases) > 1 else []
     drawn([one.id for one in atlases], name, knobs, count, moments)
 
 
@@ -90,17 +90,6 @@ def runs() -> dict[str, Any]:
     return {run.id: run for run in all_runs() if run.checkpoints()}
 
 
-def named(target: str, there: Mapping[str, Any]) -> str:
-    """What a model is called."""
-    if target in there:
-        plan = there[target].plan
-        return f"{plan.name or plan.method} · {target}"
-    kind, _, net = target.partition(":")
-    if kind == "imagenet":
-        return f"{NETS[net]} · knows ImageNet"
-    return f"{catalog.card(target).title} · the shipped demo" if target in catalog.ids() else target
-
-
 def models() -> list[str]:
     """What may be looked through: shipped demos that embed, networks that know ImageNet, and runs."""
     shipping = [id for id in catalog.ids() if (shipped(id) / "checkpoint.safetensors").exists()]
@@ -115,7 +104,7 @@ def chosen(*, beside: bool = True) -> tuple[Wanted, str]:
     """
     there, usual = runs(), models()
     target = st.selectbox(
-        "Model", [*usual, *there], format_func=lambda one: named(one, there), key="model", bind="query-params",
+        "Model", [*usual, *there], format_func=called, key="model", bind="query-params",
         width=320, accept_new_options=True, help="A shipped demo, a run, or the path of a checkpoint file.",
     )  # fmt: skip
     target = str(target or TARGET)
@@ -140,7 +129,7 @@ def chosen_other(target: str, options: Sequence[str]) -> str:
     past = [OVER] if target in there and timeline.course_of(find(target).folder) is not None else []
     other = st.selectbox(
         "Beside", ["", *past, *(one for one in options if one != target)],
-        format_func=lambda one: one if one == OVER else named(one, there) if one else "no other model",
+        format_func=lambda one: one if one == OVER else called(one) if one else "no other model",
         key="other", bind="query-params", width=300, accept_new_options=True,
         help="A second model on the same pictures: a slider moves each point from its place in the one to the other.",
     )  # fmt: skip

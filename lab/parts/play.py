@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
@@ -18,13 +17,11 @@ from lab import api, warm
 from lab.components.live import live
 from lab.figures import POINTED, portable, tiles
 from lab.forms import form
-from lab.looking import MOST, Looker, pictures_in
+from lab.looking import Looker
+from lab.models import called
+from lab.parts.brought import chosen_pictures
 from lab.parts.exhibit import is_dark, show
 from lab.runs import all_runs
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
 
 THUMBNAIL = 128
 """Pixels that a picture to pick is wide."""
@@ -84,22 +81,29 @@ def chosen_lens(names: Sequence[str]) -> str:
     )
 
 
-def through(model: str, chosen: str, stored: Sequence[Stored]) -> None:
-    """The lens called `chosen`: its stored answer at once, live through `model` once that is open."""
+def through(model: str, chosen: str, stored: Sequence[Stored], beside: str = "") -> None:
+    """The lens called `chosen`: its stored answer at once, live through `model` once that is open, and the same through
+    the model `beside`, if one is named.
+    """
     answer = next((one for one in stored if one.name == chosen), None)
+    model, looker = opened(model)
+    beside, second = opened(beside)
+    if looker is not None:
+        look(looker, chosen, answer, model, (beside, second) if second else None)
+    elif answer is not None:
+        st.markdown(f"{answer.says} :gray-badge[stored answer]")
+        show(answer.exhibits, read_values(answer.path)[0], f"stored-{slug(chosen)}")
+    if waited := [name for name, there in ((model, looker), (beside, second)) if name and there is None]:
+        wait_for(waited[0])
+
+
+def opened(target: str) -> tuple[str, Looker | None]:
+    """A target and its model, None while that is being opened; ("", None) when it cannot be, which is said."""
     try:
-        looker = warm.ready(model) if model else None
+        return target, warm.ready(target) if target else None
     except ValueError as error:
         st.error(f"{error}.")
-        looker = None
-    if looker is not None:
-        look(looker, chosen, answer, model)
-    else:
-        if answer is not None:
-            st.markdown(f"{answer.says} :gray-badge[stored answer]")
-            show(answer.exhibits, read_values(answer.path)[0], f"stored-{slug(chosen)}")
-        if model:
-            wait_for(model)
+        return "", None
 
 
 def lens_names(id: str) -> list[str]:
@@ -150,36 +154,60 @@ def chosen_model(id: str) -> str:
     )
 
 
-def look(looker: Looker, name: str, answer: Stored | None, target: str) -> None:
-    """A lens, live: its pictures, its knobs, its answer."""
+def look(
+    looker: Looker, name: str, answer: Stored | None, target: str, beside: tuple[str, Looker] | None = None
+) -> None:
+    """A lens, live: its pictures, its knobs, its answer; beside it that of another model, if it has the lens."""
     try:
         lens = looker.lens(name)
     except ValueError as error:
         st.error(f"{error}.")
         return
     st.markdown(f"{lens.says} :green-badge[live]")
-    brought = chosen_pictures(looker) if lens.takes != "nothing" else ""
-    if brought is None:
-        return
-    ask_it(looker, lens, brought, answer, target)
+    models = {target: looker}
+    if beside is not None:
+        if complaint := unfit(lens, beside[1]):
+            st.warning(complaint)
+        else:
+            models |= {beside[0]: beside[1]}
+    brought = chosen_pictures(list(models.values()), lens.wide) if lens.takes != "nothing" else [""] * len(models)
+    if brought is not None:
+        ask_it(lens, models, brought, answer)
+
+
+def unfit(lens: Lens, beside: Looker) -> str:
+    """Why a lens cannot be looked through beside; "" when it can."""
+    if any(isinstance(exhibit, POINTED) for exhibit in lens.exhibits):
+        return f"{lens.name} shows one model at a time."
+    try:
+        beside.lens(lens.name)
+    except ValueError as error:
+        return f"{error}."
+    return ""
 
 
 @st.fragment
-def ask_it(looker: Looker, lens: Lens, brought: str, answer: Stored | None, target: str) -> None:
+def ask_it(lens: Lens, models: Mapping[str, Looker], brought: Sequence[str], answer: Stored | None) -> None:
     """Knobs and answer: following the hand, unless the answer takes long or is pointed at."""
-    key = f"{slug(lens.name)}-{target}"
+    looker = next(iter(models.values()))
+    key = f"{slug(lens.name)}-{looker.opened.id}"
     if not any(isinstance(exhibit, POINTED) for exhibit in lens.exhibits):
-        ask = {"target": target, "lens": slug(lens.name), "images": brought, "seed": 0, "dark": is_dark()}
+        asks = {
+            called(name): {"target": name, "lens": slug(lens.name), "images": images, "seed": 0, "dark": is_dark()}
+            for name, images in zip(models, brought, strict=True)
+        }
         shown = [] if answer is None else stored_figures(answer.path, answer.exhibits, is_dark())
         start = st.session_state.setdefault(f"start-{key}", from_address(lens))
-        strip = picker(lens, brought) if lens.takes == "image" else None
-        values, at = live(ask, start, long=lens.long, pick=strip, stored=shown, key=f"live-{key}-{brought}")
+        strip = picker(lens, brought[0]) if lens.takes == "image" else None
+        values, at = live(
+            asks, start, long=lens.long, goes_on=lens.goes_on, pick=strip, stored=shown, key=f"live-{key}-{brought[0]}"
+        )
         to_address(lens, values)
         keep_in_address("picture", [str(at)], usual=at == 0)
     else:
-        values = panel(looker, lens, brought, answer, key)
+        values = panel(looker, lens, brought[0], answer, key)
     with st.expander("As a command"):
-        st.code(command(target, lens, values), language="bash", wrap_lines=True)
+        st.code("\n".join(command(name, lens, values) for name in models), language="bash", wrap_lines=True)
 
 
 def picker(lens: Lens, brought: str) -> dict[str, Any]:
@@ -248,28 +276,3 @@ def panel(looker: Looker, lens: Lens, brought: str, answer: Stored | None, key: 
                 st.markdown(":gray-badge[stored answer]")
                 show(answer.exhibits, read_values(answer.path)[0], f"stored-{slug(lens.name)}")
     return {} if params is None else params.model_dump(mode="json")
-
-
-def chosen_pictures(looker: Looker) -> str | None:
-    """The pictures to look at, kept under the returned name; None while there are none."""
-    kinds = ["Shipped pictures", "Upload", "A folder here"]
-    kind = st.segmented_control("Pictures", kinds, default=kinds[0], required=True, label_visibility="collapsed")
-    try:
-        if kind == kinds[0]:
-            name = f"shipped-{looker.opened.id}-{looker.opened.path}"
-            return api.bring(name, looker.shipped())
-        if kind == kinds[1]:
-            files = st.file_uploader("Pictures from your computer", accept_multiple_files=True, key="upload")
-            given = [(file.name, file.getvalue()) for file in (files or [])[:MOST]]
-            told = "".join(hashlib.sha256(content).hexdigest() for _, content in given)
-            return keep(looker, looker.fitted(given), told) if given else None
-        path = st.text_input("Folder with pictures on this machine", placeholder="/data/pictures", key="folder")
-        return keep(looker, looker.fitted(pictures_in(path)), path) if path else None
-    except ValueError as error:
-        st.error(f"{error}.")
-        return None
-
-
-def keep(looker: Looker, images: Tensor, told: str) -> str:
-    """Keep pictures that somebody brought, named by what they are and by the model they were fitted to."""
-    return api.bring(hashlib.sha256(f"{told} {looker.opened.facts}".encode()).hexdigest(), images)

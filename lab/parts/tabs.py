@@ -8,8 +8,9 @@ import streamlit as st
 
 PART = "part"
 """The name in the address."""
-TURNS = "part-turns"
-"""How often this session's address has turned to another tab than the one that was clicked last."""
+TURNS, BORN = "part-turns", "part-born"
+"""How often this session's address has turned to another tab than the one that was clicked last; and which was open
+when the tabs came."""
 
 
 def tabs(parts: Mapping[str, Callable[[], None]]) -> None:
@@ -27,7 +28,9 @@ def tabs(parts: Mapping[str, Callable[[], None]]) -> None:
     if st.session_state.get(f"{PART}-{turns}", asked) != asked:
         turns = st.session_state[TURNS] = turns + 1
     key = f"{PART}-{turns}"
-    shown = st.tabs(list(parts), default=asked, on_change=turn, args=(key, first), key=key)
+    if key not in st.session_state:
+        st.session_state[BORN] = asked  # and it stays: with another default they were other tabs, deaf to a quick click
+    shown = st.tabs(list(parts), default=st.session_state[BORN], on_change=turn, args=(key, first), key=key)
     for tab, part in zip(shown, parts.values(), strict=True):
         if tab.open:
             with tab:
@@ -36,7 +39,9 @@ def tabs(parts: Mapping[str, Callable[[], None]]) -> None:
 
 def turn(key: str, first: str) -> None:
     """Write the tab that was clicked into the address; the first needs no word there."""
-    if st.session_state[key] == first:
-        st.query_params.pop(PART, None)
-    else:
+    if st.session_state[key] != first:
         st.query_params[PART] = st.session_state[key]
+        return
+    if PART not in st.query_params:  # the browser may just be hearing of a tab that was clicked before: tell it again
+        st.query_params[PART] = first
+    del st.query_params[PART]

@@ -19,7 +19,7 @@ from lab.parts.embedding import OVER
 from lab.parts.exhibit import is_dark, show
 from lab.parts.links import link
 from lab.pictures import COLOURS
-from lab.plots import shorter, smooth, thin
+from lab.plots import short, shorter, smooth, thin
 from lab.runs import Run
 
 PAUSE = 600
@@ -73,11 +73,6 @@ def curve(exhibit: Exhibit, numbers: Mapping[str, np.ndarray]) -> dict[str, Any]
                 "value": short(points[:, 1])}  # fmt: skip
         lines.append(line | ({"mean": short(smooth(points[:, 1]))} if len(points) > 100 else {}))
     return {"says": exhibit.says, "lines": lines}
-
-
-def short(values: np.ndarray) -> list[float]:
-    """Numbers to five digits."""
-    return [float(f"{value:.5g}") for value in values.tolist()]
 
 
 def film_button(run: Run) -> None:

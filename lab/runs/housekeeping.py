@@ -45,6 +45,7 @@ def use(folder: Path) -> Use:
             if found.st_ino not in seen:
                 seen.add(found.st_ino)
                 kind = "log" if (part, name) == ((), "log.txt") else part[0] if part else "rest"
+                kind = "checkpoints" if kind == "milestones" else kind
                 sizes[kind if kind in sizes else "rest"] += found.st_blocks * 512
     return Use(**sizes)
 

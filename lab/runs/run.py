@@ -101,6 +101,12 @@ class Run:
 
         return checkpoints(self.folder)
 
+    def openable(self) -> dict[int, Path]:
+        """Step -> the file that can be looked through, oldest first: checkpoints and milestones."""
+        from engine.record import milestones
+
+        return dict(sorted((dict(milestones(self.folder)) | dict(self.checkpoints())).items()))
+
     def log_tail(self, lines: int = 40) -> list[str]:
         return LOCAL.tail(self.folder, lines)
 

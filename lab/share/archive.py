@@ -27,6 +27,8 @@ MEMBER = re.compile(
     r"[a-z][a-z0-9_-]{0,63}\.(json|jsonl|txt)|(?!control/)[a-z][a-z0-9_-]{0,63}/(\d{1,12}|[a-z][a-z0-9_-]{0,63})\.(safetensors|json|jsonl)"
 )
 """The relative paths that a run's file may hold: nothing absolute, nothing upwards, nothing hidden, no third level."""
+WEIGHTS = ("checkpoints/", "milestones/")
+"""What is left out with the checkpoints, and may be deleted by a run that lives."""
 CHUNK = 1 << 20
 
 
@@ -36,7 +38,7 @@ def members(folder: Path, checkpoints: bool = True) -> list[str]:
     found = [path for place in (folder, *below) for path in place.iterdir() if path.is_file() and not path.is_symlink()]
     names = [path.relative_to(folder).as_posix() for path in found]
     wanted = [name for name in names if MEMBER.fullmatch(name) and name != MANIFEST]
-    return sorted(name for name in wanted if checkpoints or not name.startswith("checkpoints/"))
+    return sorted(name for name in wanted if checkpoints or not name.startswith(WEIGHTS))
 
 
 def stream(run: Run, checkpoints: bool = True) -> Iterator[bytes]:
@@ -78,7 +80,7 @@ def _hold(folder: Path, checkpoints: bool, held: ExitStack) -> tuple[list[str], 
         names = members(folder, checkpoints)
         try:
             return names, {
-                name: held.enter_context(open(folder / name, "rb")) for name in names if name.startswith("checkpoints/")
+                name: held.enter_context(open(folder / name, "rb")) for name in names if name.startswith(WEIGHTS)
             }
         except FileNotFoundError:  # deleted between the two looks: look again
             continue

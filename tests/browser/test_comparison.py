@@ -1,8 +1,11 @@
 """Runs side by side in a real browser: the slider moves all pictures, one opens large, two are swiped."""
 
+import re
 import time
+from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from engine.bench import Setup
 from engine.catalog import method
@@ -77,7 +80,35 @@ def test_chosen_runs_go_from_the_list_to_the_comparison(visit, two, shots):
     began = time.monotonic()
     page.get_by_role("button", name="Compare").click()
     page.get_by_role("heading", name="Side by side").wait_for()
-    page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg").first.wait_for()
+    page.locator(".curves svg").first.wait_for()
     print(f"\nfrom the list to the curves: {time.monotonic() - began:.2f} s")
     assert all(id in page.url for id in two.split(","))
     page.screenshot(path=shots / "compare-curves.png")
+
+
+def test_the_last_of_quick_clicks_on_tabs_is_the_one_that_counts(visit, two):
+    page = visit(f"/compare?runs={two}")
+    page.locator(".curves svg").first.wait_for()
+    signs = {"Curves": ".curves svg", "Pictures": ".matrix", "Settings": "text=Differences only"}
+    for clicks in (["Pictures", "Settings"], ["Curves", "Settings"], ["Pictures", "Curves"], ["Settings", "Curves"]):
+        for name in clicks:
+            page.get_by_role("tab", name=name).click()
+        page.locator(signs[clicks[-1]]).first.wait_for()
+        for name in signs.keys() - {clicks[-1]}:
+            expect(page.locator(signs[name])).to_have_count(0)
+        asked = re.compile(f"part={clicks[-1]}" if clicks[-1] != "Curves" else r"^((?!part=).)*$")
+        expect(page).to_have_url(asked)
+        expect(page.get_by_role("tab", name=clicks[-1])).to_have_attribute("aria-selected", "true")
+
+
+def test_a_curve_tells_whose_it_is_under_the_pointer(visit, two, shots):
+    page = visit(f"/compare?runs={two}")
+    figure = page.locator(".curves").first
+    box = figure.locator("svg").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.5)
+    expect(figure.locator(".legend span")).to_contain_text(re.compile(r"long · step 5"))
+    expect(figure.locator("g.aside")).to_have_count(1)
+    page.screenshot(path=shots / "compare-pointed.png")
+    with page.expect_download() as download:
+        figure.get_by_role("link", name="Script").click()
+    assert "vl_convert" in Path(download.value.path()).read_text()

@@ -1,8 +1,14 @@
 """The studios under the hand: sliders are dragged, patches painted, pictures picked, and the result is read."""
 
 import json
+from urllib.parse import quote
 
 import pytest
+from PIL import Image
+
+from engine.showcase import folder
+
+SHIPPED = str(folder("representation.mae") / "checkpoint.safetensors")
 
 pytestmark = pytest.mark.browser
 
@@ -93,12 +99,103 @@ def test_a_painting_grows_is_stopped_and_is_seen_again(visit, shots):
     assert go.inner_text() == "Look"
     go.click()
     page.locator(".live:not(.busy) .says").filter(has_text="live").wait_for()
-    assert moment.get_attribute("max") == "19"
+    assert moment.get_attribute("max") == "20"
     last = page.locator(".stage img").first.get_attribute("src")
     moment.evaluate("slider => { slider.value = 0; slider.oninput() }")
-    assert page.locator(".reel output").inner_text() == "1 of 20"
+    assert page.locator(".reel output").inner_text() == "1 of 21"
     assert page.locator(".stage img").first.get_attribute("src") != last
     page.screenshot(path=shots / "style.png")
+
+
+def to(page, moment):
+    page.locator(".reel input[type=range]").evaluate(f"slider => {{ slider.value = {moment}; slider.oninput() }}")
+
+
+def test_a_painting_branches_from_a_moment_and_both_looks_stay(visit, shots):
+    page = visit("/style?transfer.steps=4&transfer.size=64")
+    go, on, output = page.locator(".go"), page.locator(".reel button").nth(1), page.locator(".reel output")
+    go.click()
+    output.filter(has_text="5 of 5").wait_for()
+    alive(page)
+    assert on.inner_text() == "Go on"
+    to(page, 2)
+    assert on.inner_text() == "Branch here"
+    third = page.locator(".stage img").first.get_attribute("src")
+    page.get_by_role("option", name="smarties").click()
+    seen = []
+    page.on("request", lambda request: seen.append(request) if request.url.endswith("/api/lens") else None)
+    on.click()
+    output.filter(has_text="8 of 8").wait_for()
+    alive(page)
+    asked = json.loads(seen[-1].post_data)
+    assert asked["begin"][1] == 2
+    assert asked["knobs"]["style"] == "smarties"
+    assert page.locator(".takes button").all_inner_texts() == ["1", "2 · from 3 of 1"]
+    to(page, 2)
+    assert page.locator(".stage img").first.get_attribute("src") == third, "it begins with what came before"
+    page.locator(".takes button").first.click()
+    assert output.inner_text() == "5 of 5"
+    page.screenshot(path=shots / "branch.png")
+
+
+def test_the_moments_are_taken_home_as_a_film_and_one_of_them_as_a_script(visit, tmp_path):
+    page = visit("/style?transfer.steps=4&transfer.size=64")
+    page.locator(".go").click()
+    page.locator(".reel output").filter(has_text="5 of 5").wait_for()
+    alive(page)
+    for kind in ("webp", "gif"):
+        page.locator(".film select").select_option(kind)
+        with page.expect_download() as film:
+            page.locator(".film button").click()
+        assert film.value.suggested_filename == f"transfer.{kind}"
+        film.value.save_as(tmp_path / "film")
+        with Image.open(tmp_path / "film") as shown:
+            assert shown.n_frames == 5
+    with page.expect_download() as script:
+        page.get_by_role("button", name="Script").first.click()
+    script.value.save_as(tmp_path / "figure.py")
+    compile((tmp_path / "figure.py").read_text(encoding="utf-8"), "figure.py", "exec")
+
+
+def test_a_picture_of_ones_own_becomes_the_style(visit, tmp_path):
+    Image.new("RGB", (90, 60), "orange").save(tmp_path / "mine.png")
+    page = visit("/style?transfer.steps=1&transfer.size=64")
+    page.locator(".own input").set_input_files(tmp_path / "mine.png")
+    page.locator(".palette output").filter(has_text="your own").wait_for()
+    page.wait_for_function("location.search.includes('transfer.style=')")
+    page.locator(".go").click()
+    page.locator(".reel output").filter(has_text="2 of 2").wait_for()
+    page.reload()
+    page.locator(".palette output").filter(has_text="your own").wait_for()
+    (tmp_path / "no.png").write_bytes(b"%PDF-1.4")
+    page.locator(".own input").set_input_files(tmp_path / "no.png")
+    page.locator(".palette .wrong").filter(has_text="no.png: is not a picture but a PDF document").wait_for()
+
+
+def test_two_models_follow_one_slider(visit, shots):
+    page = visit("/masked?beside=representation.mae")
+    alive(page)
+    assert page.locator(".stages section").count() == 1, "one model beside itself is one model"
+    page = visit(f"/masked?beside={quote(SHIPPED)}")
+    other = page.locator(".stages section").nth(1)
+    other.locator("output").filter(has_text="live ·").wait_for()
+    alive(page)
+    before = page.locator(".stage table").all_inner_texts()
+    assert len(before) == 2
+    assert before[0] == before[1], "the same weights, under another name, say the same"
+    seen = []
+    page.on("request", lambda request: seen.append(request) if request.url.endswith("/api/lens") else None)
+    slider = page.locator(".knobs input[type=range]").first
+    slider.evaluate("s => { s.value = 0.5; s.oninput(); s.onchange() }")
+    page.wait_for_function("location.search.includes('reconstruct.ratio=0.5')")
+    for i in range(2):
+        page.locator(".stage table").nth(i).filter(has_text="0.5102").wait_for()
+    after = page.locator(".stage table").all_inner_texts()
+    assert after[0] == after[1] != before[0]
+    asked = [json.loads(request.post_data) for request in seen[-2:]]
+    assert {one["target"] for one in asked} == {"representation.mae", SHIPPED}
+    assert asked[0]["knobs"] == asked[1]["knobs"]
+    page.screenshot(path=shots / "beside.png")
 
 
 @pytest.mark.parametrize("page", ["augment", "masked", "style", "uncertainty", "views"])

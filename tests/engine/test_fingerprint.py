@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine import receipts
+from engine import closure, receipts
 
 SOURCE = '''"""A toy."""
 
@@ -13,7 +13,7 @@ from engine.ops.schedule import cosine
 
 def train(model, params, bench):
     """Words."""
-    return {rate}
+    return cosine() * {rate}
 
 
 METHOD = Method(params=Toy, build=Toy, train=train, exhibits=(Curves(("loss",), "{says}"),), lenses=(),
@@ -41,11 +41,10 @@ def test_words_do_not_count(print_of):
     assert print_of(before="# A comment\n") == usual
 
 
-def test_sweeps_do_not_count_nor_that_they_are_imported(print_of):
-    usual = print_of(before="from engine.method import Method\n")
-    offers = SOURCE.replace("lenses=(),", 'lenses=(), sweeps=(Sweep("a", {{"n": (1,)}}, "b"),),')
-    assert print_of(before="from engine.method import Method, Sweep\n", source=offers) == usual
-    assert print_of(before="from engine.method import Claim, Method\n") != usual
+def test_what_is_offered_does_not_count_nor_what_it_imports(print_of):
+    usual = print_of()
+    offers = SOURCE.replace("lenses=(),", 'lenses=(Lens(look),), sweeps=(Sweep("a", {{"n": (1,)}}, "b"),),')
+    assert print_of(before="from engine.method import Lens, Sweep\n\ndef look(): pass\n", source=offers) == usual
 
 
 def test_code_and_what_is_compared_count(print_of):
@@ -54,10 +53,71 @@ def test_code_and_what_is_compared_count(print_of):
     assert print_of(arm="{'rate': 2}") != usual
 
 
-def test_a_part_that_is_imported_counts(print_of, tmp_path, monkeypatch):
-    part = tmp_path / "part.py"
-    monkeypatch.setattr(receipts, "_sources", lambda node: [part] if node.module == "engine.ops.schedule" else [])
-    part.write_text("def cosine(): return 1\n", encoding="utf-8")
+@pytest.fixture
+def part(tmp_path, monkeypatch):
+    """Writes the file that stands for a module of the engine."""
+    files = {"engine.ops": tmp_path / "__init__.py"}
+    files["engine.ops"].write_text("", encoding="utf-8")
+    monkeypatch.setattr(closure, "file_of", files.get)
+
+    def write(source, name="engine.ops.schedule"):
+        files[name] = tmp_path / f"{name}.py"
+        files[name].write_text(source, encoding="utf-8")
+
+    return write
+
+
+def test_a_part_that_is_named_counts(print_of, part):
+    part("def cosine(): return 1\n")
     usual = print_of()
-    part.write_text("def cosine(): return 2\n", encoding="utf-8")
+    part("def cosine(): return 2\n")
+    assert print_of() != usual
+
+
+def test_its_neighbour_in_the_same_file_does_not(print_of, part):
+    part("def cosine(): return 1\n")
+    usual = print_of()
+    part("import math\n\ndef cosine(): return 1\n\ndef linear(): return math.pi\n")
+    assert print_of() == usual
+
+
+def test_what_the_part_names_counts(print_of, part):
+    part("HALF = 1 / 2\n\ndef cosine(): return HALF\n")
+    usual = print_of()
+    part("HALF = 1 / 3\n\ndef cosine(): return HALF\n")
+    assert print_of() != usual
+
+
+def test_what_always_runs_counts(print_of, part):
+    part("TABLE = {}\n\ndef cosine(): return 1\n")
+    usual = print_of()
+    part("TABLE = {}\nTABLE.update(a=1)\n\ndef cosine(): return 1\n")
+    assert print_of() != usual
+
+
+def test_a_definition_may_move(print_of, part):
+    part("def half(): return 2\n\ndef cosine(): return half()\n")
+    usual = print_of()
+    part("def half(): return 2\n", "engine.ops.halves")
+    part("from engine.ops.halves import half\n\ndef cosine(): return half()\n")
+    assert print_of() == usual
+    part("def half(): return 3\n", "engine.ops.halves")
+    assert print_of() != usual
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "from engine.ops import halves\n\ndef cosine(): return halves.half()\n",
+        "def cosine():\n    from engine.ops.halves import half\n    return half()\n",
+    ],
+    ids=["module", "function"],
+)
+def test_it_is_found_through_its_module_and_within_a_function(print_of, part, how):
+    part(how)
+    part("def half(): return 2\n\ndef third(): return 3\n", "engine.ops.halves")
+    usual = print_of()
+    part("def half(): return 2\n\ndef third(): return 4\n", "engine.ops.halves")
+    assert print_of() == usual
+    part("def half(): return 1\n\ndef third(): return 3\n", "engine.ops.halves")
     assert print_of() != usual

@@ -5,9 +5,20 @@ import pytest
 import torch
 from torch import nn
 
+from engine import record as recording
 from engine.checkpoint import Checkpoint, CheckpointError, pack, read_checkpoint, unpack, write_checkpoint
 from engine.data.base import Facts
-from engine.record import Record, checkpoints, media, read_values, rows, write_values
+from engine.record import (
+    MILESTONES,
+    Record,
+    checkpoints,
+    media,
+    milestones,
+    most_crowded,
+    read_values,
+    rows,
+    write_values,
+)  # fmt: skip
 
 FACTS = Facts(3, 8, ("cat", "dog"))
 
@@ -155,3 +166,34 @@ def test_the_last_two_checkpoints_are_kept(tmp_path):
     for step in (1, 2, 3):
         record.save(a_checkpoint(step))
     assert [step for step, _ in checkpoints(tmp_path)] == [2, 3]
+
+
+def test_milestones_stay_evenly_spread_however_long_it_goes_on(tmp_path):
+    with Record(tmp_path) as record:
+        for i in range(17):
+            record.mark(a_checkpoint(100 * i))
+    assert [step for step, _ in milestones(tmp_path)] == list(range(0, 1601, 200))
+    assert torch.equal(read_checkpoint(milestones(tmp_path)[3][1]).weights["w"], torch.arange(4.0))
+    assert checkpoints(tmp_path) == [], "a run does not resume from a milestone"
+
+
+@pytest.mark.parametrize("pace", [1, 7])
+def test_no_gap_between_milestones_is_more_than_thrice_another(pace):
+    kept = []
+    for step in range(0, 2000 * pace, pace):
+        kept.append(step)
+        if len(kept) > MILESTONES:
+            del kept[most_crowded(kept)]
+        gaps = np.diff(kept[:-1])
+        assert len(gaps) < 2 or gaps.max() <= 3 * gaps.min(), kept
+        assert (kept[0], kept[-1]) == (0, step)
+
+
+def test_heavy_weights_are_no_milestones_and_a_resume_takes_back_the_later_ones(tmp_path, monkeypatch):
+    with Record(tmp_path) as record:
+        for step in (0, 5, 9):
+            record.mark(a_checkpoint(step))
+    with Record(tmp_path, resume=5) as record:
+        monkeypatch.setattr(recording, "LIGHT", 15)
+        record.mark(a_checkpoint(6))
+    assert [step for step, _ in milestones(tmp_path)] == [0, 5]

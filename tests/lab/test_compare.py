@@ -4,17 +4,18 @@ import json
 
 import numpy as np
 import pytest
+from starlette.requests import Request
 
 from engine.bench import Setup
 from engine.catalog import method
 from engine.folder import Plan
-from lab.parts.compare_curves import clock, ends, overlaid
+from lab.overlaid import Overlaid, clock, line, send_script
+from lab.parts.compare_curves import ends
 from lab.plots import thin
 from lab.runs import compare
 from lab.runs.compare import (
     Columns,
     aligned,
-    as_columns,
     columns,
     compared,
     curve,
@@ -131,25 +132,54 @@ def test_thinning_keeps_the_extremes_and_the_order():
 
 def test_the_raw_line_is_always_drawn_and_each_run_keeps_its_colour():
     wave = np.stack([np.arange(1000), np.sin(np.arange(1000))], 1)
-    plot = overlaid({0: wave, 2: wave[:20]}, ["a", "b", "c"], "step", 101, 400)
-    count = plot.rows["name"].count("a")
-    raw, mean = (plot.rows[each][:count] for each in ("value", "mean"))
-    assert max(raw) == pytest.approx(1, abs=1e-4)
-    assert max(map(abs, mean[40:-40])) < 0.05
-    scale = plot.spec["encoding"]["color"]["scale"]
-    other = overlaid({2: wave}, ["a", "b", "c"], "step", 1).spec["encoding"]["color"]["scale"]
-    assert scale == other
-    assert len(set(scale["range"])) == 3
+    told = line(wave, 2, "c", 101, 400)
+    assert len(told["at"]) == len(told["value"]) == len(told["mean"]) <= 400
+    assert max(told["value"]) == pytest.approx(1, abs=1e-4)
+    assert max(map(abs, told["mean"][40:-40])) < 0.05
+    assert told["colour"] == line(wave[:20], 2, "c", 1)["colour"] != line(wave, 0, "a", 1)["colour"]
+    assert "mean" not in line(wave[:19], 2, "c", 17)
+
+
+def test_runs_beyond_the_colours_are_dashed():
+    told = [line(np.ones((2, 2)), place, "x", 1) for place in range(20)]
+    assert len({(one["colour"], one["dashed"]) for one in told[:16]}) == 16
+
+
+def test_figures_tell_each_run_that_has_the_number_and_where_its_script_is(two):
+    write(two[0], [{"step": 2, "time": 61, "loss": 1.0}, {"step": 1, "time": 30, "loss": 2.0}])
+    write(two[1], [{"step": 1, "time": 241, "loss": 3.0, "other": 1.0}])
+    overlaid = Overlaid(two, "wall clock")
+    (figure,) = overlaid.figures(17)
+    assert [one["at"] for one in figure["lines"]] == [[0.5, 1.0167], [4.0167]]  # minutes, in order
+    assert overlaid.unit == ("minutes", 60.0)
+    asked = Request({"type": "http", "query_string": figure["script"].partition("?")[2].encode(), "headers": []})
+    code = send_script(asked).body.decode()
+    assert "minutes" in code
+    assert all(run.id[-11:] in code for run in two)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"), [("&number=loss&over=moon", "no axis 'moon'"), ("&number=loss", "none of these runs reported")]
+)
+def test_a_script_of_nothing_is_refused(two, more, said):
+    query = f"runs={two[0].id},{two[1].id}{more}".encode()
+    with pytest.raises(ValueError, match=said):
+        send_script(Request({"type": "http", "query_string": query, "headers": []}))
 
 
 def test_where_a_number_came_to():
     told = summary(np.array([[1, 5.0], [2, 1.0], [3, 7.0], [4, 2.0]]))
     assert vars(told) == {"last": 2.0, "lowest": 1.0, "lowest_at": 2, "highest": 7.0, "highest_at": 3}
     assert summary(np.empty((0, 2))) is None
-    one = as_columns([{"step": 1, "time": 0.1, "a": 4.0}, {"step": 2, "time": 0.2, "a": 3.0}])
-    table = ends([one, one], ["x", "y"], ["a"])
-    assert table["run"] == ["x", "y"]
+
+
+def test_the_table_has_a_row_for_each_number_of_each_run(two):
+    for run in two:
+        write(run, [{"step": 1, "time": 0.1, "a": 4.0}, {"step": 2, "time": 0.2, "a": 3.0}])
+    table = ends(Overlaid(two))
+    assert table["run"] == labels(two)
     assert table["last"] == [3, 3]
+    assert table["at step "] == [1, 1]
 
 
 def test_each_run_shows_its_stored_step_nearest_to_the_slider():

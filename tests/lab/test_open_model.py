@@ -11,9 +11,11 @@ from engine.checkpoint import Checkpoint, write_checkpoint
 from engine.data.base import Facts
 from engine.folder import write_state
 from engine.nets.masked_vit import Decoder, MaskedViT
+from lab import warm
 from lab.checkpoints import open as opening
 from lab.checkpoints import open_model
 from lab.looking import Looker
+from lab.models import called
 from lab.runs.run import plan
 
 FACTS = Facts(1, 28, ("a", "b"))
@@ -52,6 +54,28 @@ def test_a_torn_newest_checkpoint_gives_way_to_the_one_before(run):
     _, newest = steps(run, 3, 9)
     newest.write_bytes(newest.read_bytes()[:-3])
     assert open_model(run).step == 3
+
+
+def test_a_run_opens_at_any_step_that_it_has_kept(run):
+    steps(run, 8, 9)
+    save(run.folder / "milestones" / "00000000.safetensors", 0, -1.0)
+    save(run.folder / "milestones" / "00000008.safetensors", 8, 8.5)
+    assert list(run.openable()) == [0, 8, 9]
+    assert [open_model(f"{run.id}@{step}").model.weight.item() for step in (0, 8, 9)] == [-1.0, 8.0, 9.0]
+    with pytest.raises(ValueError, match=f"run {run.id} cannot be opened at step '5'; there are 0, 8, 9"):
+        open_model(f"{run.id}@5")
+    with pytest.raises(ValueError, match="at step 'last'"):
+        open_model(f"{run.id}@last")
+    with pytest.raises(ValueError, match="there is no run 20200101-000000-abcd"):
+        open_model("20200101-000000-abcd@5")
+    assert called(f"{run.id}@8").endswith(f"{run.id} · step 8")
+
+
+def test_a_step_is_known_by_its_file_and_a_run_by_its_newest(run):
+    steps(run, 8, 9)
+    stamps = {warm.stamp(f"{run.id}@{step}") for step in (8, 9)}
+    assert len(stamps) == 2
+    assert warm.stamp(run.id) == "9"
 
 
 def test_a_run_without_a_checkpoint_says_how_it_stands(run):

@@ -90,6 +90,63 @@ def test_a_run_that_is_no_classifier_says_so_and_one_that_is_looks(monkeypatch):
             assert "live" in text(app)
 
 
+@pytest.fixture
+def trained(monkeypatch):
+    """A masked autoencoder's run with several steps; models are opened at once."""
+    run = plan("representation.mae", method("representation.mae").params.make({"data": "photos:crops:64", "size": 32},
+               "tiny"), Setup.make({"device": "cpu"}, "tiny"), "colours")  # fmt: skip
+    assert carry_out(run.folder) == "done"
+    monkeypatch.setattr(warm, "ready", lambda target: Looker(open_model(target)))
+    return run
+
+
+def test_two_models_are_asked_the_same_of_the_same_pictures(trained, monkeypatch):
+    asked = []
+    monkeypatch.setattr("lab.parts.play.live", lambda asks, *_, **__: asked.append(asks) or ({"ratio": 0.5}, 0))
+    app = opened("masked", beside=trained.id)
+    assert not app.error
+    demo, other = asked[-1].items()
+    assert demo[0] == "Masked autoencoder · the shipped demo"
+    assert other[0] == f"colours · {trained.id}"
+    for name in ("lens", "seed", "dark"):
+        assert demo[1][name] == other[1][name]
+    one, two = (api.brought(ask["images"]) for _, ask in (demo, other))
+    assert one.shape == (8, 1, 28, 28)
+    assert two.shape == (8, 3, 32, 32)
+    assert torch.equal(two[:, 0], two[:, 2]), "the same garments, in grey"
+    assert (one.mean(dim=(1, 2, 3)) - two.mean(dim=(1, 2, 3))).abs().max() < 0.01
+    codes = "\n".join(one.value for one in app.code)
+    assert f"visionarium look representation.mae reconstruct --ratio 0.5 --out reconstruct.png\nvisionarium look "\
+        f"{trained.id} reconstruct" in codes  # fmt: skip
+
+
+def test_a_run_is_opened_at_the_step_that_its_slider_chooses(trained, monkeypatch):
+    asked = []
+    monkeypatch.setattr("lab.parts.play.live", lambda asks, *_, **__: asked.append(asks) or ({}, 0))
+    app = opened("masked", model=trained.id)
+    (slider,) = app.select_slider
+    assert slider.options == [str(step) for step in trained.openable()]
+    assert asked[-1].keys() == {f"colours · {trained.id}"}
+    slider.set_value(0).run()
+    assert asked[-1].keys() == {f"colours · {trained.id} · step 0"}
+    assert next(iter(asked[-1].values()))["target"] == f"{trained.id}@0"
+
+
+def test_a_model_without_the_lens_is_not_shown_beside_and_the_first_stays(trained, monkeypatch):
+    asked = []
+    monkeypatch.setattr("lab.parts.play.live", lambda asks, *_, **__: asked.append(asks) or ({}, 0))
+    app = opened("masked", beside="imagenet:lite0")
+    assert "imagenet:lite0 has no lens 'Reconstruct'" in app.warning[0].value
+    assert len(asked[-1]) == 1
+
+
+def test_a_second_model_that_is_not_there_is_said(monkeypatch):
+    monkeypatch.setattr("lab.parts.play.live", lambda asks, *_, **__: ({}, 0))
+    monkeypatch.setattr(warm, "ready", lambda target: Looker(open_model(target)))
+    app = opened("masked", beside="nothing.pt")
+    assert "'nothing.pt' is no run, no checkpoint file and no method" in app.error[0].value
+
+
 def test_a_network_by_name_that_is_not_here_says_what_to_do():
     with pytest.raises(ValueError, match="timm has no network called 'resnet1'; the nearest are "):
         open_model("timm:resnet1")

@@ -23,7 +23,7 @@ from engine.record import media
 from engine.run import run as carry_out
 from lab.runs.run import plan
 
-PARTS = {"Curves": "[data-testid=stVegaLiteChart] :is(canvas, svg)", "Pictures": ".matrix .cells canvas"}
+PARTS = {"Curves": ".curves svg", "Pictures": ".matrix .cells canvas"}
 
 
 def many_runs(runs, steps):

@@ -42,6 +42,7 @@ from engine.augment.views import moco_v1, moco_v2
 from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import spread
+from engine.lenses.features import MAP, NEIGHBOURS
 from engine.losses.contrastive import info_nce_logits
 from engine.method import (
     Bars,
@@ -54,12 +55,11 @@ from engine.method import (
     Params,
     Pictures,
     Report,
-    Scatter,
     Table,
     knob,
 )  # fmt: skip
-from engine.metrics.embedding import effective_rank, principal_components
-from engine.metrics.neighbours import NEAREST, PIXELS, compare, embed_all, judge, most_alike
+from engine.metrics.embedding import effective_rank
+from engine.metrics.neighbours import compare, judge
 from engine.nets.classifier import backbone
 from engine.nets.groups import in_groups
 from engine.ops.choose import host_generator
@@ -144,6 +144,9 @@ class MoCo(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         return self.query.backbone(images)
 
+    def project(self, images: Tensor) -> Tensor:
+        return self.query(images)
+
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:
         """Put keys (B, dim) in the places of the oldest ones."""
@@ -191,18 +194,6 @@ def course(model: MoCo, known: Dataset, asked: Dataset, bench: Bench) -> Report:
     return report | judge(model.features, known, asked, bench.chunks)
 
 
-class NeighboursParams(Params):
-    by: Literal["features", "pixels"] = knob("features", "what makes pictures alike: the network's features, or pixels")
-    bank: int = knob(2000, "pictures that are searched", 5, 100_000, tiny=20)
-    data: str = knob("", "where they come from; empty: what the network was trained on", fold=True)
-
-
-def neighbours(model: MoCo, params: NeighboursParams, images: Tensor, bench: Bench) -> Report:
-    """The most similar training pictures of each picture."""
-    data = spread(bench.data(params.data or model.params.data, "train", model.facts.size), params.bank)
-    return most_alike(model.features if params.by == "features" else PIXELS, images, data, bench.chunks(data))
-
-
 class SimilarityParams(Params):
     version: Version = knob("v2", "whose views: those of v2 keep the hue and are blurred")
     crop: float = knob(0.2, "least share of a picture that a view keeps; 1: all of it", 0.05, 1.0)
@@ -227,30 +218,6 @@ def similarity(model: MoCo, params: SimilarityParams, images: Tensor, bench: Ben
     }  # fmt: skip
 
 
-class MapParams(Params):
-    by: Literal["features", "keys", "pixels"] = knob("features", "before the head, after it, or no network at all")
-    count: int = knob(500, "test pictures", 10, 5000, tiny=20)
-    across: int = knob(1, "principal component from left to right", 1, 8)
-    up: int = knob(2, "principal component upwards", 1, 8)
-    data: str = knob("", "where they come from; empty: what the network was trained on", fold=True)
-
-
-@torch.no_grad()
-def plane(model: MoCo, params: MapParams, images: None, bench: Bench) -> Report:
-    """Test pictures in the plane of two principal components of their unit features."""
-    data = spread(bench.data(params.data or model.params.data, "test", model.facts.size), params.count)
-    ways: dict[str, Callable[[Tensor], Tensor]] = {"features": model.features, "keys": model.query, "pixels": PIXELS}
-    embed = ways[params.by]
-    batches = list(bench.chunks(data))
-    features, labels = embed_all(embed, batches)
-    places, share = principal_components(F.normalize(features, dim=1))
-    return {
-        "map": places[:, [params.across - 1, params.up - 1]], "label": labels, "classes": data.facts.classes,
-        "thumbnails": torch.cat([batch.images for batch in batches]),
-        "share": share[:8], "component": [str(place) for place in range(1, 1 + len(share[:8]))],
-    }  # fmt: skip
-
-
 METHOD = Method(
     params=MoCoParams,
     build=MoCo,
@@ -269,12 +236,7 @@ METHOD = Method(
              "pictures know the class?"),
     ),
     lenses=(
-        Lens(
-            "Neighbours", NeighboursParams, neighbours,
-            (Pictures(("query", *NEAREST), "Your pictures, and what is most similar among the training pictures."),
-             Table(("number", "classes_found", "similarity"), "The classes of what was found, and its mean cosine.")),
-            "What the network takes for alike, without having seen a label.",
-        ),
+        NEIGHBOURS,
         Lens(
             "Similarity", SimilarityParams, similarity,
             (Pictures(("one", "two"), "Two random views of each picture."),
@@ -284,13 +246,7 @@ METHOD = Method(
                    "keys of the queue come before it: 0 is a task solved.")),
             "Play the training task with your pictures: can a view still be matched when the crops get small?",
         ),
-        Lens(
-            "Map", MapParams, plane,
-            (Scatter(("map", "label", "thumbnails"), "Test pictures by two principal components, coloured by a class "
-                     "that training never saw."),
-             Bars(("share", "component"), "Share of the variance along each component: one long bar is collapse.")),
-            "Where test pictures lie: do classes gather although nobody named them?", takes="nothing",
-        ),
+        MAP,
     ),
     claim=Claim(
         "The queue needs a slowly following key network: with a momentum of 0 its keys come from networks that differ, "

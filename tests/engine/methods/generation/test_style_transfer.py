@@ -7,15 +7,8 @@ from engine.bench import Bench, Setup
 from engine.data.base import Facts
 from engine.data.pictures import names, picture
 from engine.method import drive
-from engine.methods.generation.style_transfer import (
-    DEPTHS,
-    METHOD,
-    Canvas,
-    Painting,
-    StyleParams,
-    Target,
-    objective,
-)  # fmt: skip
+from engine.methods.generation.style_transfer import METHOD, Canvas, StyleParams
+from engine.nets.perceptual import DEPTHS, Painting, Target, objective
 from engine.ops.colour import recolour, total_variation
 
 
@@ -51,6 +44,19 @@ def test_each_term_alone_is_the_definition():
     assert float(both) == pytest.approx(float(alone) + 7 * expected, rel=1e-4)
 
 
+def test_depths_count_by_their_weights_and_those_that_weigh_nothing_not_at_all():
+    target = Target("squeezenet", "max", shown("coffee"), shown("starry_night"))
+    image = shown("chelsea")
+    errors = target.style_errors(target.at_depths(image))
+    weighed = Painting(smooth=0.0, style_depths=("1", "3", "5"), weight_1=3.0, weight_5=0.0, weight_2=9.0)
+    assert weighed.weights == {"1": 0.75, "3": 0.25}
+    loss, _ = objective(image, target, weighed, "style")
+    assert float(loss) == pytest.approx(0.75 * float(errors["1"]) + 0.25 * float(errors["3"]), rel=1e-5)
+    for nothing in (Painting(smooth=0.0, style_depths=()), Painting(smooth=0.0, style_depths=("1",), weight_1=0.0)):
+        assert nothing.weights == {}
+        assert objective(image, target, nothing, "style")[0] == 0
+
+
 def test_the_style_error_does_not_see_where_things_are():
     """A Gram matrix forgets places: on features that are rolled around it stays the same."""
     image = shown("gravel")
@@ -77,9 +83,8 @@ def test_total_variation_of_a_ramp_and_a_flat_picture():
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 @pytest.mark.parametrize("match", ["both", "content", "style"])
 def test_every_way_of_painting_lowers_its_loss(optimizer, match):
-    rate = 0.05 if optimizer == "adam" else 1.0
     params = StyleParams.make(
-        {"optimizer": optimizer, "match": match, "lr": rate, "size": 48, "steps": 12, "start": "noise"}
+        {"optimizer": optimizer, "match": match, "lr": 0.05, "size": 48, "steps": 12, "start": "noise"}
     )
     bench = Bench(Setup(device="cpu"))
     losses = [float(report["loss"]) for report in drive(METHOD, Canvas(params, Facts(3, 48)), params, bench)]

@@ -1,0 +1,157 @@
+r"""SimCLR.
+
+Chen, Kornblith, Norouzi, Hinton. ICML 2020 (v2: Chen et al., NeurIPS 2020). arXiv:2002.05709
+
+Idea. Two random views of one picture must be recognised as each other among all other views of the batch. What is
+compared is the output of a small head that is thrown away afterwards; what is kept lies before it. No queue and no
+second network: strong distortions, composed, and many other pictures in the batch do the work.
+
+Equation. $$\ell_{i,j}=-\log\frac{\exp(\mathrm{sim}(z_i,z_j)/\tau)}
+{\sum_{k\ne i}\exp(\mathrm{sim}(z_i,z_k)/\tau)}$$
+
+Where. $z_i, z_j$: what the head makes of two views of a picture
+$\mathrm{sim}$: the cosine
+$N$: pictures in a batch; each view has one partner and $2N-2$ strangers
+$\tau$: the temperature; the smaller, the more the hardest strangers count
+
+Differs. The demo is a residual network of 77 000 weights on grey garments of 28 pixels: crops keep three tenths of a
+picture or more, there is no hue to distort and no blur, and a batch of 128 gives 254 strangers where the paper has
+8190. SGD with momentum in place of LARS, which is for batches of thousands; the head is free of batch norm, with which
+nearest neighbours were better after the head than before it. Features are judged by nearest neighbours among few
+labelled pictures. `negatives` off leaves only the pull between partners, to see what the strangers are for.
+
+Expect. TO BE MEASURED.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from engine.augment.views import simclr
+from engine.bench import Bench
+from engine.data.base import Dataset, Facts
+from engine.data.subset import spread
+from engine.lenses.features import MAP, NEIGHBOURS, PAIRS
+from engine.losses.contrastive import nt_xent
+from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, knob
+from engine.metrics.embedding import alignment, effective_rank, uniformity
+from engine.metrics.neighbours import compare, judge
+from engine.nets.classifier import backbone
+from engine.nets.projection import projection
+from engine.ops.schedule import cosine
+
+SHOWN, ASKED = 8, 500
+"""Pictures in an exhibit; pictures asked at an evaluation."""
+
+
+class SimCLRParams(Params):
+    data: str = knob("garments", "pictures, no labels needed: a set by name, folder:PATH or unlabelled:PATH")
+    temperature: float = knob(0.2, "softmax temperature", 0.01, 1.0, paper=0.1, log=True)
+    crop: float = knob(0.3, "least share of a picture that a view keeps; 1: no crop", 0.05, 1.0, paper=0.08)
+    strength: float = knob(0.5, "strength of the distortion of brightness, contrast and colour", 0.0, 2.0, paper=1.0)
+    head: int = knob(2, "layers of the head; 0: none, 1: linear; v2 of the paper has 3", 0, 4)
+    negatives: bool = knob(True, "push views of other pictures away; without, all pictures end in one point")
+    batch: int = knob(128, "pictures a step, each other's strangers", 2, 65_536, tiny=8, paper=4096)
+    steps: int = knob(600, "optimiser steps", 1, 10**7, tiny=3, paper=31_250, unit="steps")
+    lr: float = knob(0.12, "learning rate at its peak", 1e-6, 10.0, log=True, fold=True)
+    warmup: int = knob(50, "steps over which the learning rate rises", 0, 10**6, tiny=1, paper=3125, fold=True)
+    weight_decay: float = knob(1e-4, "pull of all weights towards 0", 0.0, 1.0, paper=1e-6, fold=True)
+    blur: float = knob(0.0, "chance that a view is blurred", 0.0, 1.0, paper=0.5, fold=True)
+    dim: int = knob(64, "numbers that the head tells of a picture", 2, 4096, tiny=8, paper=128, fold=True)
+    backbone: str = knob("small", "the network: small, or any of timm's by name", paper="resnet50", fold=True)
+    width: int = knob(16, "channels of the small network", 1, 512, tiny=2, fold=True)
+    labels: int = knob(200, "labelled pictures by which features are judged", 20, 10**6, tiny=40, fold=True)
+    size: int = knob(28, "height and width", 8, 1024, paper=224, unit="px", fold=True)
+
+
+class SimCLR(nn.Module):
+    """Images (B, C, H, W) in [0, 1] -> z (B, dim). What is used afterwards is `features`, before the head."""
+
+    def __init__(self, params: SimCLRParams, facts: Facts):
+        super().__init__()
+        self.params, self.facts = params, facts
+        self.backbone = backbone(params.backbone, facts.channels, width=params.width)
+        self.backbone.to(memory_format=torch.channels_last)  # on a CPU, too, the small network is faster so
+        width = self.backbone.out_features
+        self.head = projection((width,) * params.head + (params.dim,) if params.head else (width,), norm=False)
+        self.view = simclr(strength=params.strength, area=(params.crop, 1.0), blur=params.blur)
+
+    def features(self, images: Tensor) -> Tensor:
+        return self.backbone(images)
+
+    def project(self, images: Tensor) -> Tensor:
+        return self.head(self.backbone(images))
+
+    forward = project
+
+
+def train(model: SimCLR, params: SimCLRParams, bench: Bench) -> Iterator[Report]:
+    data, test = (bench.data(params.data, split, params.size) for split in ("train", "test"))
+    known, asked = spread(data, params.labels), spread(test, ASKED)
+    untrained = bench.once(lambda: judge(model.eval().features, known, test, bench.chunks))
+    optimizer = torch.optim.SGD(model.parameters(), params.lr, 0.9, weight_decay=params.weight_decay)
+    warmup = min(params.warmup, params.steps)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, params.steps, warmup))
+    for batch in bench.batches(data, params.batch, params.steps, keep=(optimizer, schedule)):
+        model.train()
+        views = [model.view(batch.images, bench.generator) for _ in range(2)]
+        one, two = model(torch.cat(views)).float().chunk(2)
+        loss = nt_xent(one, two, params.temperature) if params.negatives else alignment(one, two)
+        bench.step(optimizer, loss, schedule=schedule)
+        report: Report = {"loss": loss.detach(), "chance": math.log(2 * params.batch - 1)}
+        if bench.due:
+            report |= dict(zip(("one", "two"), (view[:SHOWN] for view in views), strict=True))
+            report |= course(model.eval(), known, asked, bench)
+        if bench.done == params.steps:
+            report |= compare(untrained, judge(model.features, known, test, bench.chunks))
+        yield report
+
+
+@torch.no_grad()
+def course(model: SimCLR, known: Dataset, asked: Dataset, bench: Bench) -> Report:
+    """How good the features are by now; how near partners lie and how evenly pictures cover the sphere; whether all
+    ends in few directions."""
+    images = torch.cat([batch.images for batch in bench.chunks(asked)])
+    dice = torch.Generator(bench.device).manual_seed(0)
+    one, two = (model.project(model.view(images, dice)) for _ in range(2))
+    report: Report = {
+        "alignment": alignment(one, two), "uniformity": uniformity(one),
+        "directions": effective_rank(model.features(images).float()), "directions after the head": effective_rank(one),
+    }  # fmt: skip
+    report |= judge(model.features, known, asked, bench.chunks)
+    after = judge(model.project, known, asked, bench.chunks)
+    return report | ({"after the head": after["features"]} if after else {})
+
+
+METHOD = Method(
+    params=SimCLRParams,
+    build=SimCLR,
+    train=train,
+    embed=SimCLR.features,
+    exhibits=(
+        Curves(("loss", "chance"), "NT-Xent; chance is log(2B - 1). Without negatives it is the distance of partners, "
+               "and falls to 0 at once: everything has become one point."),
+        Curves(("features", "after the head", "pixels"), "How often the most similar of a few labelled pictures know "
+               "the class: by the features, by what the head makes of them, and by plain pixels."),
+        Curves(("alignment",), "Mean squared distance of two views of a picture on the sphere: 0 is the same point."),
+        Curves(("uniformity",), "How evenly pictures cover the sphere; the more negative the better, 0 is collapse."),
+        Curves(("directions", "directions after the head"), "In how many directions features vary; 1 is collapse."),
+        Pictures(("one", "two"), "Two views of each picture, as the loss compares them."),
+        Bars(("right", "way"), "The same on all test pictures at the end: how often do the 20 most similar labelled "
+             "pictures know the class?"),
+    ),
+    lenses=(NEIGHBOURS, PAIRS, MAP),
+    claim=Claim(
+        "No single distortion is enough: what teaches is crops composed with distorted brightness and contrast. "
+        "Measured as the share of test pictures whose class the nearest of 200 labelled ones know, against views that "
+        "are cropped only (baseline: the network before training).",
+        figure="neighbours",
+        arms={"both": {}, "crop only": {"strength": 0.0}, "distortion only": {"crop": 1.0}, "no head": {"head": 0},
+              "no negatives": {"negatives": False}},
+        baseline="untrained",
+    ),
+)  # fmt: skip
