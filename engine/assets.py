@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent / "assets"
-MADE = ("methods/", "lenses/")
+MADE = ("methods/", "lenses/", "maps/")
 """What `visionarium assets build` and `receipts --measure` write."""
 
 
@@ -65,8 +65,8 @@ def strays(root: Path = ROOT) -> list[str]:
 def record(rows: Iterable[Asset] = (), root: Path = ROOT) -> None:
     """Add or replace `rows`, measure every file, and write MANIFEST.json and LICENSES.md.
 
-    What lies under `methods/<id>/` and `lenses/` is made by the lab itself and needs no row of its own. ValueError when
-    another file under `assets/` has none, so that nothing ships without a licence.
+    What lies under `methods/<id>/`, `lenses/` and `maps/` is made by the lab itself and needs no row of its own.
+    ValueError when another file under `assets/` has none, so that nothing ships without a licence.
     """
     files = _files(root)
     made = [_made(name) for name in files if name.startswith(MADE)]
@@ -86,8 +86,8 @@ def record(rows: Iterable[Asset] = (), root: Path = ROOT) -> None:
 
 
 def _made(name: str) -> Asset:
-    """The row of methods/<id>/...: a receipt, or what the method's page shows at once; or of lenses/..."""
-    id = name.split("/")[1] if name.startswith("methods/") else "lenses"
+    """The row of methods/<id>/...: a receipt, or what the method's page shows at once; or of lenses/..., maps/..."""
+    id = name.split("/")[1] if name.startswith("methods/") else name.split("/")[0]
     command = f"receipts {id} --measure" if name.endswith("/receipt.json") else f"assets build {id}"
     command = f"sweep {id}" if "/sweep-" in name else command
     return Asset(name, f"made by `visionarium {command}`", "Apache-2.0")

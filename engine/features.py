@@ -32,7 +32,8 @@ class Features:
 
     features (N, D) float32; labels (N,) int64, -1 where unknown; thumbnails (N, C, h, w) uint8; classes: their names.
     Of a network that classifies: predictions (N,) int64, their confidence (N,) in [0, 1] and the entropy (N,) of all
-    probabilities in nats; else None.
+    probabilities in nats; else None. answers: what the predicted classes are called, which may be others than those of
+    the images.
     """
 
     features: np.ndarray
@@ -42,9 +43,15 @@ class Features:
     predictions: np.ndarray | None = None
     confidence: np.ndarray | None = None
     entropy: np.ndarray | None = None
+    answers: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @property
+    def judged(self) -> bool:
+        """Whether it can be said which predictions are right: images and answers are of the same classes."""
+        return self.predictions is not None and self.answers == self.classes and bool((self.labels >= 0).any())
 
 
 def read_features(folder: Path, key: str) -> Features | None:
@@ -52,7 +59,7 @@ def read_features(folder: Path, key: str) -> Features | None:
     path = _path(folder, key)
     try:
         values, _ = read_values(path)
-        found = Features(**values | {"classes": tuple(values["classes"])})
+        found = Features(**values | {name: tuple(values[name]) for name in ("classes", "answers")})
     except FileNotFoundError:
         return None
     except (SafetensorError, KeyError, TypeError, ValueError, OSError):

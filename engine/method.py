@@ -44,9 +44,13 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Curves(Exhibit):
-    """Numbers over steps, one line a name; in a lens (N, 2) a name: positions along `over`, and numbers."""
+    """Numbers over steps, one line a name; in a lens (N, 2) a name: positions along `over`, and numbers.
+
+    mark: the name of a number: where along `over` one stands now, drawn as an upright line.
+    """
 
     over: str = "step"
+    mark: str = ""
 
 
 @dataclass(frozen=True)

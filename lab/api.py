@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Generator
+from collections.abc import Generator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
 
 from engine.assets import ROOT
 from engine.files import stamp
 from engine.record import read_values
 from lab import moments, overlaid, own, reel, timeline, warm
+from lab.atlas import routes as atlas
 from lab.figures import DRAWN, draw, jpeg, portable, raster
+from lab.following import Following
 from lab.keeping import keeping
 from lab.looking import arrays
 from lab.pictures import ribbon, stack
@@ -75,30 +75,6 @@ async def lens(request: Request) -> Response:
     if "script" in asked:
         return PlainTextResponse(first)
     return Following(first, lines)
-
-
-class Following(StreamingResponse):
-    """Lines of JSON, each made in a thread when it is its turn. They are closed when nobody listens any more, also when
-    that was so from the first."""
-
-    def __init__(self, first: str, lines: Generator[str]):
-        super().__init__(self._all(first), media_type="application/x-ndjson")
-        self._lines = lines
-
-    async def _all(self, first: str) -> AsyncIterator[str]:
-        yield first
-        try:
-            while (line := await run_in_threadpool(next, self._lines, None)) is not None:
-                yield line
-        except ValueError as error:
-            yield json.dumps({"error": str(error)}) + "\n"
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await run_in_threadpool(self._lines.close)
 
 
 def answers(asked: dict[str, Any]) -> Generator[str]:
@@ -185,6 +161,7 @@ ROUTES: list[BaseRoute] = [
     Route("/api/runs/{id}/archive", archive),
     Route("/api/runs/{id}/cells/{place:int}/{step:int}", cells),
     *timeline.ROUTES,
+    *atlas.ROUTES,
     *overlaid.ROUTES,
     *reel.ROUTES,
     *own.ROUTES,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,7 @@ def draw(exhibit: Exhibit, values: Mapping[str, Any], dark: bool = False) -> lis
         case Film():
             return [Reel(tuple(pictures.reel(names, values, dark)))]
         case Curves():
-            return [plots.curves(names, values, exhibit.over)]
+            return [plots.curves(names, values, exhibit.over, exhibit.mark)]
         case Matrix():
             return [plots.matrix(name, values) for name in names]
         case Scatter():
@@ -152,12 +154,32 @@ def tiles(exhibit: Pictures, values: Mapping[str, Any], wide: int = 0) -> dict[s
 def _sent(figure: Figure, dark: bool) -> dict[str, Any]:
     match figure:
         case Plot():
-            return {"svg": converter().vegalite_to_svg(figure.whole(dark))}
+            return {"svg": marked(svg(json.dumps(figure.unmarked().whole(dark))), figure.mark, dark)}
         case Sheet():
             return {"columns": figure.columns}
         case Reel():
             return {"picture": data_url(raster(figure, dark))}
     return {"picture": data_url(figure)}
+
+
+@lru_cache(maxsize=128)
+def svg(spec: str) -> str:
+    """A Vega-Lite specification as a drawing. The last are kept: under the hand, most of an answer stays as it is."""
+    return converter().vegalite_to_svg(json.loads(spec))
+
+
+FRAME = re.compile(r'translate\(([\d.]+),([\d.]+)\)"><g class="mark-group role-frame root".*?d="M0,0h([\d.]+)v([\d.]+)')
+"""In a drawing: where its plot begins, and how wide and high it is."""
+
+
+def marked(drawing: str, share: float | None, dark: bool) -> str:
+    """A drawing with an upright line at a share of the way across its plot; as it is where there is none."""
+    if share is None or (found := FRAME.search(drawing)) is None:
+        return drawing
+    left, top, width, height = map(float, found.groups())
+    x, ink = left + share * width, "#f0ede6" if dark else "#1d1c1a"
+    line = f'<line class="here" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{top + height}" stroke="{ink}"'
+    return drawing.removesuffix("</svg>") + f'{line} stroke-width="{plots.MARK}"/></svg>'
 
 
 @cache

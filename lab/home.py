@@ -4,6 +4,7 @@ VISIONARIUM_HOME (~/.visionarium without it):
     runs/<id>/            one folder a run; the truth
     sweeps/<id>/          one folder a sweep: which runs belong together, and what they vary
     index.sqlite          a copy of what the lists need; may be deleted at any time
+    features/             what networks made of whole sets, for the page of maps; may be deleted at any time
     devices/<device>/     who waits for a device and who has it
     pictures/             the last pictures that visitors brought to be named by a knob
 """

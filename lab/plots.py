@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,27 @@ from PIL import Image
 from lab.pictures import COLOURS, HEAT, rgb, words
 
 HEAT_CODES = tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in HEAT)
-POINTS, THUMBNAILS, BINS = 400, 1000, 30
-"""Points of a curve, points of a scatter that carry their picture, bins of a histogram."""
+POINTS, THUMBNAILS, BINS, MARK = 400, 1000, 30, 2
+"""Points of a curve, points of a scatter that carry their picture, bins of a histogram, width of a marking line."""
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A Vega-Lite `spec` without its data; its `rows`: column -> values; its width in pixels, 0 for all there is."""
+    """A Vega-Lite `spec` without its data; its `rows`: column -> values; its width in pixels, 0 for all there is.
+
+    mark: where its last layer draws an upright line, as a share of the way across; None: nowhere.
+    """
 
     spec: dict[str, Any]
     rows: dict[str, list[Any]]
     width: int = 0
+    mark: float | None = None
+
+    def unmarked(self) -> Plot:
+        """The same without that line."""
+        return (
+            self if self.mark is None else replace(self, spec=self.spec | {"layer": self.spec["layer"][:-1]}, mark=None)
+        )
 
     def whole(self, dark: bool = False) -> dict[str, Any]:
         """The specification with its data and style, for drawing outside the page."""
@@ -93,9 +103,9 @@ def smooth(numbers: np.ndarray) -> np.ndarray:
     return np.convolve(numbers, window, "same") / np.convolve(np.ones(len(numbers)), window, "same")
 
 
-def curves(names: Sequence[str], values: Mapping[str, Any], over: str = "step") -> Plot:
+def curves(names: Sequence[str], values: Mapping[str, Any], over: str = "step", mark: str = "") -> Plot:
     """Each value is (N,) or (N, 2): position along `over`, and number. Long curves are drawn faintly, their running
-    mean on top."""
+    mean on top. mark: the name of the position at which an upright line is drawn."""
     rows: dict[str, list[Any]] = {"at": [], "value": [], "mean": [], "name": []}
     longest, shown = 0, shorter(names)
     for name in names:
@@ -109,10 +119,11 @@ def curves(names: Sequence[str], values: Mapping[str, Any], over: str = "step") 
         rows["name"] += [shown[name]] * len(points)
         longest = max(longest, len(points))
     mean = {"y": {"field": "mean", "type": "quantitative"}}
-    mark = {"type": "point", "filled": True, "size": 70} if longest < 2 else {"type": "line", "strokeWidth": 2.4}
+    kind = {"type": "point", "filled": True, "size": 70} if longest < 2 else {"type": "line", "strokeWidth": 2.4}
     title = words(names[0]) if len(names) == 1 else None
-    bare = {"grid": False, "tickCount": 8} | ({"tickMinStep": 1} if over == "step" else {})  # steps are whole
-    encoding = {
+    whole = all(float(at).is_integer() for at in rows["at"])
+    bare = {"grid": False, "tickCount": 8} | ({"tickMinStep": 1} if whole else {})  # nothing lies between two steps
+    encoding: dict[str, Any] = {
         "x": {"field": "at", "type": "quantitative", "title": over, "axis": bare, "scale": {"nice": False}},
         "y": {"field": "value", "type": "quantitative", "title": title, "scale": {"zero": False}},
         "color": colours(list(shown.values())),
@@ -122,8 +133,18 @@ def curves(names: Sequence[str], values: Mapping[str, Any], over: str = "step") 
             {"field": "value", "format": ".4g"},
         ],
     }
-    layers = [{"mark": {"type": "line", "strokeWidth": 1, "opacity": 0.3}}, {"mark": mark, "encoding": mean}]
-    return Plot({"height": max(300, 24 * len(names) + 40), "encoding": encoding, "layer": layers}, rows)
+    layers: list[dict[str, Any]] = [
+        {"mark": {"type": "line", "strokeWidth": 1, "opacity": 0.3}}, {"mark": kind, "encoding": mean}
+    ]  # fmt: skip
+    share = None
+    if mark:
+        low, high = min(rows["at"]), max(rows["at"])
+        encoding["x"]["scale"] |= {"domain": [low, high], "zero": False}
+        share = min(1.0, max(0.0, (float(values[mark]) - low) / ((high - low) or 1.0)))
+        here = {"x": {"datum": low + share * (high - low)}, "y": None, "color": None, "tooltip": None}
+        layers.append({"mark": {"type": "rule", "strokeWidth": MARK}, "encoding": here})
+    spec = {"height": max(300, 24 * len(names) + 40), "encoding": encoding, "layer": layers}
+    return Plot(spec, rows, mark=share)
 
 
 def matrix(name: str, values: Mapping[str, Any]) -> Plot:

@@ -57,6 +57,11 @@ def is_warm() -> bool:
     return _importing().done()
 
 
+def wait() -> None:
+    """Wait, in a thread of no page, until torch and the methods are imported."""
+    _importing().result()
+
+
 def ready(target: str) -> Looker | None:
     """The opened model of a run, a checkpoint file or a method; None while it is being opened in the background.
 

@@ -2,14 +2,20 @@
 
 from lab.studio import studio
 
+WHOLE = ("Doubt", "Reliability", "Refusal", "Strangers", "Corruption")
+OWN = ("Doubt", "Corruption")
+
 studio(
     "Uncertainty",
-    "Ask several networks, or one that forgets at random, and they disagree where they do not know. Total doubt is "
-    "what the data leave open (aleatoric) and what more data would settle (epistemic): where does each lie, is the "
-    "network as often right as it is sure, and does it notice what it has never seen?",
+    "Ask a network several times, each time a little different, and it contradicts itself where it does not know. What "
+    "every answer leaves open lies in the picture (aleatoric); what they disagree about is for want of learning "
+    "(epistemic). Is it as often right as it is sure, what may it be trusted with, and does it notice what is new?",
     {
-        "uncertainty.deep_ensembles": ("Members", "One more", "Reliability", "Refusing", "Familiar or not", "A number"),
-        "uncertainty.mc_dropout": ("Uncertainty", "Turning", "Reliability", "Familiar or not"),
-        "uncertainty.active_learning": ("What next?", "Worth a label?", "Course"),
+        "uncertainty.mc_dropout.scenes": ("Pixel by pixel", "Reliability", "Refusal", "Corruption", "Strangers"),
+        "uncertainty.mc_dropout": WHOLE,
+        "uncertainty.deep_ensembles": (*WHOLE, "One more", "A number"),
+        "uncertainty.active_learning": ("What next?", "Course", *WHOLE),
+        "augmentation.randaugment": WHOLE,
     },
+    others=WHOLE,
 )

@@ -13,6 +13,7 @@ studio(
         "imagenet:lite0": ("Fan",),
         "augmentation.randaugment": PLAIN,
         "uncertainty.mc_dropout": PLAIN,
+        "uncertainty.mc_dropout.scenes": ("Pixels in views",),
         "detection.retinanet": ("Boxes in views", "Worth it for boxes?"),
         "augmentation.learned_tta": ("Views", "Every way", "How many", "Foretold and true", "Fault and view", "Again"),
     },

@@ -15,7 +15,9 @@ PATIENCE = 60_000
 
 
 class Server:
-    """One app; `start` again after `kill` comes back on the same port."""
+    """One app; `start` again after `kill` comes back on the same port. begin: what its process does first."""
+
+    begin = ""
 
     def __init__(self, home, log):
         with socket.socket() as free:
@@ -27,7 +29,7 @@ class Server:
     def start(self):
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         environment = os.environ | {"VISIONARIUM_HOME": str(self.home), "PYTHONPATH": path}
-        code = f"from lab.asgi import serve; serve(port={self.port})"
+        code = f"{self.begin}from lab.asgi import serve; serve(port={self.port})"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=log, stderr=log)
         end = time.monotonic() + PATIENCE / 1000

@@ -105,16 +105,19 @@ def transfer(
         course = {name: [tuple(point) for point in earlier[name].tolist()] for name in course}
         done = course["style error"][-1][0]
     still = {name: target.at_depths(one) for name, one in (("content", content), ("style", style))}
-    for step, pixels, told in paint(begun, target, p, p.match, p.steps):
-        if step or earlier is None:
-            for name, points in course.items():
-                points.append((done + step, float(told[name])))
+    for step, pixels, _ in paint(begun, target, p, p.match, p.steps):
         with torch.no_grad():
             values = still | {"result": target.at_depths(pixels)}
+        layers = by_layer(values["result"], target, p)
+        if step or earlier is None:
+            style_errors = layers["style_error"].tolist()
+            errors = (layers["content_error"][DEPTHS.index(p.content_depth)].item(), sum(style_errors) / len(DEPTHS))
+            for points, error in zip(course.values(), (*errors, *style_errors), strict=True):
+                points.append((done + step, error))
         yield {
             "content": content, "style": style, "result": pixels,
             **{name: torch.tensor(points, dtype=torch.float32) for name, points in course.items()},
-            **compared(values, target, p.depth), **by_layer(values["result"], target, p),
+            **compared(values, target, p.depth), **layers,
         }  # fmt: skip
 
 

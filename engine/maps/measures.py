@@ -135,3 +135,21 @@ def _without(index: Tensor, rows: Tensor, k: int) -> Tensor:
     drop = torch.where(self.any(dim=1), self.int().argmax(dim=1), k)
     keep = torch.arange(k + 1, device=index.device)[None] != drop[:, None]
     return index[keep].view(-1, k)
+
+
+def judge(
+    features: Tensor, places: Tensor, labels: Tensor, clusters: Tensor, metric: Metric = "euclidean", asked: int = 2000
+) -> dict[str, float]:
+    """All of the above that can be said of features (N, D), their map (N, 2), labels (N,) and clusters (N,): by name,
+    those that need labels, or two of them, left out where there are none."""
+    k = min(15, (len(features) - 1) // 2)
+    told = {"trustworthiness": trustworthiness(features, places, k, metric, asked)} if k else {}
+    known = labels[labels >= 0]
+    if len(known) > 5:
+        told["neighbours"] = knn_accuracy(features, labels, 5, metric, asked)
+        told["neighbours in the map"] = knn_accuracy(places, labels, 5, asked=asked)
+    if len(known) and len(known.unique()) > 1:
+        told["silhouette"] = silhouette(features, labels, metric, asked)
+        told["purity"] = purity(clusters, labels)
+        told["mutual information"] = mutual_information(clusters, labels)
+    return told

@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
         "methods",
         metavar="METHOD",
         nargs="*",
-        help="or lenses, for the studios, or a variant; none: all without demo",
+        help="or lenses or maps, for the studios, or a variant; none: all without demo",
     )
     one.set_defaults(run=build)
     one = verbs.add_parser("answers", help="ask what ships through its lenses anew, without training")
@@ -28,14 +28,15 @@ def add(commands: Any) -> None:
 
 
 def build(given: argparse.Namespace) -> int:
-    from engine import showcase
+    from engine import shipped_map, showcase
 
-    for id in set(given.methods) - {"lenses", *showcase.VARIANTS}:
+    others = {"lenses": showcase.build_lenses, "maps": shipped_map.build_map}
+    for id in set(given.methods) - {*others, *showcase.VARIANTS}:
         catalog.card(id)
     failed = False
     for id in given.methods or showcase.missing():
         try:
-            made = showcase.build_lenses() if id == "lenses" else showcase.build(id)
+            made = others[id]() if id in others else showcase.build(id)
             print(f"{id}: {made}", flush=True)
         except RuntimeError as error:
             print(error, file=sys.stderr)

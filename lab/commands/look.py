@@ -17,7 +17,9 @@ def add(commands: Any) -> None:
         description=f"Look at pictures through a lens of a trained model.\n\n{OWN}\n"
         "  --KNOB VALUE                 any knob of the lens: visionarium look TARGET LENS --help",
     )  # fmt: skip
-    command.add_argument("target", metavar="TARGET", help="a run (id, folder or last), a checkpoint file, or a method")
+    command.add_argument(
+        "target", metavar="TARGET", help="a run (id, ID@STEP, folder or last), a checkpoint file, or a method"
+    )
     command.add_argument("lens", metavar="LENS", help="its name, as `visionarium methods --json` has it")
     command.add_argument("flags", metavar="...", nargs=argparse.REMAINDER, help="the flags above")
     command.set_defaults(run=run)

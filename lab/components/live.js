@@ -12,7 +12,7 @@ export default function (component) {
   const go = root.querySelector(".go")
   const post = (wish, signal) => send("/api/lens", wish, signal)
   const seats = state.seats
-  for (const i of data.asks.keys()) seats[i] ??= { busy: null, seen: false, wished: null, shown: null, drawn: null }
+  for (const i of data.asks.keys()) seats[i] ??= { busy: null, seen: false, asking: null, wished: null, shown: null, drawn: null }
   const wish = (i, begin) => ({ ...state.data.asks[i], pick: state.pick, knobs: state.values, ...(begin && { begin }) })
   const says = (i, words, wrong = false) => {
     const place = i ? stages.children[i]?.querySelector("output") : root.querySelector(".says")
@@ -28,8 +28,11 @@ export default function (component) {
       return [shown]
     }),
   )
-  const script = async (i, place, moment) =>
-    saved(await post({ ...wish(i), script: place, ...(moment && { moment }) }), `${data.asks[i].lens}.py`)
+  const script = async (i, place, moment) => {
+    const answer = await post({ ...wish(i), script: place, ...(moment && { moment }) })
+    const wrong = await saved(answer, `${data.asks[i].lens}.py`)
+    if (wrong) says(i, wrong, true)
+  }
 
   const reel = makeReel(root, data, state, {
     see: (frames) => frames.forEach((told, i) => {
@@ -46,12 +49,13 @@ export default function (component) {
     const seat = seats[i], mine = JSON.stringify(wish(i, begin))
     seat.wished = mine
     if (seat.busy) {
-      if (seat.seen) seat.busy.abort()
+      if (seat.seen && seat.asking !== mine) seat.busy.abort()
       return
     }
     if (mine === seat.shown) return
     const hangUp = (seat.busy = new AbortController()), keep = reel.receive(i, begin)
     seat.seen = false
+    seat.asking = mine
     busy()
     try {
       for await (const told of lines(await post(JSON.parse(mine), hangUp.signal))) {
@@ -99,7 +103,7 @@ export default function (component) {
   }
   Object.assign(state, { change, choose: pick })
 
-  const built = JSON.stringify([data.asks[0].lens, data.asks[0].images, data.knobs])
+  const built = JSON.stringify([data.asks[0].lens, data.asks[0].images, data.knobs.map((knob) => ({ ...knob, sheet: null }))])
   if (state.built !== built) {
     state.built = built
     state.values = { ...data.values }

@@ -10,6 +10,7 @@ import streamlit as st
 PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
 STUDIOS = (
     ("augment", "Augmentation", "What a network in training sees, and when the label begins to lie."),
+    ("map", "Embedding map", "Where a network places pictures: zoom, colour, draw a loop, and see what lies there."),
     ("masked", "Masked pictures", "Hide patches with a brush and see them painted."),
     ("style", "Style", "Your picture in the manner of a painting."),
     ("uncertainty", "Uncertainty", "Where a network does not know, and whether it notices."),

@@ -15,7 +15,9 @@ from lab import timeline
 from lab.components.scrub import scrub
 from lab.figures import PICTURES
 from lab.film import film
+from lab.parts.embedding import OVER
 from lab.parts.exhibit import is_dark, show
+from lab.parts.links import link
 from lab.pictures import COLOURS
 from lab.plots import short, shorter, smooth, thin
 from lab.runs import Run
@@ -84,3 +86,5 @@ def film_button(run: Run) -> None:
             help="The time machine as an animation; it takes some seconds to draw.",
         )  # fmt: skip
         st.markdown(f":gray[as a command:] `visionarium runs film {run.id} --out run.gif`", width="content")
+        if timeline.course_of(run.folder) is not None:
+            link("map", "On the embedding map", query={"model": run.id, "other": OVER}, icon=":material/scatter_plot:")

@@ -13,6 +13,12 @@ SHIPPED = str(folder("representation.mae") / "checkpoint.safetensors")
 pytestmark = pytest.mark.browser
 
 
+DROPPED = """() => {
+  const live = [...document.querySelectorAll("*")].map((one) => one.shadowRoot?.querySelector(".live")).find(Boolean)
+  return (live ?? document.querySelector(".live"))?.querySelectorAll(".gallery > div").length === 9
+}"""
+
+
 def alive(page):
     page.locator(".live:not(.busy) .says").filter(has_text="live ·").wait_for()
 
@@ -107,6 +113,68 @@ def test_a_painting_grows_is_stopped_and_is_seen_again(visit, shots):
     page.screenshot(path=shots / "style.png")
 
 
+def row(told, first):
+    """The row of an answer's table whose first cell is `first`."""
+    (table,) = [one["figures"][0]["columns"] for one in told["exhibits"] if "columns" in one["figures"][0]]
+    name, *others = table
+    place = table[name].index(first)
+    return {other: table[other][place] for other in others}
+
+
+def test_more_passes_count_from_memory_and_the_line_moves(visit, shots):
+    page = visit("/uncertainty")
+    alive(page)
+    page.locator(".stage line.here").first.wait_for(state="attached")
+    slider = page.locator(".knobs input[type=range]").first
+    drag = "(s, to) => { s.value = to; s.oninput(); s.onchange() }"
+    places, drawn, took = [], [], []
+    for to in (3, 12, 30):
+        question, told = answers(page, lambda to=to: slider.evaluate(drag, to))
+        assert question["knobs"]["passes"] == to
+        assert page.locator(".live .says").inner_text() == f"live · {told['milliseconds']} ms"
+        places.append(float(page.locator(".stage line.here").first.get_attribute("x1")))
+        drawn.append(page.locator(".stage img").first.get_attribute("src"))
+        took.append(told["milliseconds"])
+    assert places == sorted(set(places)), "the line that marks how many count goes to the right"
+    assert len(set(drawn)) == 3, "the maps are others each time"
+    print("milliseconds of a dragged number of passes:", took)
+    page.screenshot(path=shots / "uncertainty.png")
+    page.wait_for_function("location.search.includes('pixel-by-pixel.passes=30')")
+
+
+def test_the_cut_off_refuses_as_many_pictures_as_it_says(visit, shots):
+    page = visit("/uncertainty?model=uncertainty.mc_dropout&lens=Refusal&refusal.tested=200")
+    alive(page)
+    slider = page.locator(".knobs input[type=range]").nth(1)
+    for share, refused in ((0.95, 10), (0.5, 100)):
+        drag = f"s => {{ s.value = {share}; s.oninput(); s.onchange() }}"
+        told = answers(page, lambda drag=drag: slider.evaluate(drag))[1]
+        assert row(told, "refused")["pictures"] == refused
+        assert row(told, "answered")["pictures"] == 200 - refused
+        assert row(told, "answered")["wrong"] + row(told, "refused")["wrong"] == row(told, "all")["wrong"]
+        shown = [grid.locator("> div").count() for grid in page.locator(".gallery").all()]
+        assert shown == [min(16, refused), 16]
+    assert row(told, "answered")["share wrong"] < row(told, "all")["share wrong"]
+    page.screenshot(path=shots / "refusal.png")
+
+
+def test_a_picture_that_is_dropped_into_the_tray_gets_its_place(visit, shots, tmp_path):
+
+    path = tmp_path / "chequered.png"
+    Image.effect_noise((60, 60), 120).save(path)
+    page = visit("/uncertainty?model=uncertainty.mc_dropout&lens=Strangers&strangers.tested=200")
+    alive(page)
+    assert page.locator(".gallery > div").count() == 16, "eight of its own kind, and eight of another"
+    page.get_by_text("Upload", exact=True).click()
+    page.locator("input[type=file]").set_input_files(path)
+    page.wait_for_function(DROPPED)
+    alive(page)
+    words = page.locator(".gallery > div").first.locator("p").all_inner_texts()
+    assert words[0] in ("as any it knows", "unusual", "strange to it")
+    assert words[1].startswith("above ")
+    page.screenshot(path=shots / "tray.png")
+
+
 def to(page, moment):
     page.locator(".reel input[type=range]").evaluate(f"slider => {{ slider.value = {moment}; slider.oninput() }}")
 
@@ -163,8 +231,9 @@ def test_a_picture_of_ones_own_becomes_the_style(visit, tmp_path):
     page.locator(".own input").set_input_files(tmp_path / "mine.png")
     page.locator(".palette output").filter(has_text="your own").wait_for()
     page.wait_for_function("location.search.includes('transfer.style=')")
-    page.locator(".go").click()
-    page.locator(".reel output").filter(has_text="2 of 2").wait_for()
+    page.wait_for_timeout(1000)
+    asked = answers(page, lambda: page.locator(".go").click())[0]
+    assert asked["knobs"]["style"].endswith(".jpg"), "what is chosen outlives the page's own redrawing"
     page.reload()
     page.locator(".palette output").filter(has_text="your own").wait_for()
     (tmp_path / "no.png").write_bytes(b"%PDF-1.4")

@@ -13,9 +13,10 @@ from engine import extract as module
 from engine import features as kept
 from engine.bench import Bench, Setup
 from engine.data.base import Batch, Facts, Memory
-from engine.extract import embedder, extract, key_of
+from engine.extract import drawn, embedder, extract, key_of
 from engine.features import Features, keep_features, read_features
 from engine.nets.classifier import Classifier, backbone
+from engine.nets.pretrained import imagenet
 
 FACTS = Facts(1, 64, ("ant", "bee", "cat"))
 BENCH = Bench(Setup(device="cpu"))
@@ -187,3 +188,42 @@ def test_keys_and_sets_that_cannot_be(tmp_path):
     empty = Memory(Batch(torch.zeros(0, 1, 8, 8, dtype=torch.uint8), torch.arange(0)), FACTS)
     with pytest.raises(ValueError, match="the set has no pictures"):
         next(extract(tmp_path, "e", None, classifier(), empty, BENCH))
+
+
+def test_answers_are_called_as_the_network_learned_them_though_the_pictures_have_other_classes(tmp_path):
+    other = Facts(1, 64, ("dog", "elk", "fox"))
+    data, model = pictures(20), classifier()
+    _, found = whole(extract(tmp_path, "e", None, model, data, BENCH, knows=other))
+    assert (found.classes, found.answers) == (FACTS.classes, other.classes)
+    assert not found.judged, "ant and dog have the same number, and nobody is right or wrong"
+    assert same(found, read_features(tmp_path, "e"))
+    _, own = whole(extract(tmp_path, "f", None, model, data, BENCH))
+    assert own.judged
+    _, unlabelled = whole(extract(tmp_path, "g", None, model, pictures(20, labelled=False), BENCH))
+    assert not unlabelled.judged
+    assert key_of("toy", {}, model, data, "toy", BENCH) != key_of("toy", {}, model, data, "toy", BENCH, other)
+
+
+def test_some_of_a_set_are_drawn_at_random_but_always_the_same_in_their_order():
+    data = pictures(230)
+    some, positions = drawn(data, 50)
+    assert len(some) == 50
+    assert (positions.diff() > 0).all()
+    assert len(set((positions % 3).tolist())) == 3, "labels in turns are all met"
+    assert torch.equal(some.batch(torch.arange(50)).images, data.rows.images[positions])
+    assert torch.equal(drawn(pictures(230), 50)[1], positions)
+    whole, everything = drawn(data, 230)
+    assert whole is data
+    assert len(everything) == 230
+
+
+@pytest.mark.parametrize(("name", "width"), [("lite0", 1280), ("squeezenet", 512)])
+def test_the_features_of_published_networks_are_what_their_last_layer_reads(name, width):
+    model = imagenet(name)
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        features, logits = embedder(None, model)(images), model(images)
+        if name == "lite0":
+            again = model.net.classifier(features)
+            torch.testing.assert_close(again, logits)
+    assert features.shape == (2, width)

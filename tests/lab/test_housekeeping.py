@@ -10,6 +10,7 @@ from engine import catalog
 from engine.bench import Setup
 from engine.best import Figure
 from engine.folder import wish
+from engine.record import milestones
 from engine.run import run as carry_out
 from lab.runs import all_runs
 from lab.runs.housekeeping import Dependent, Use, best_step, check_dependents, dependents, thin, use
@@ -42,7 +43,9 @@ def test_uses_add_up_to_what_the_disk_gives(run):
     }
     assert told.total == 512 * sum(blocks.values())
     assert told.log == 512 * (run.folder / "log.txt").stat().st_blocks
-    assert told.checkpoints == 512 * sum(path.stat().st_blocks for _, path in run.checkpoints())
+    assert told.checkpoints == 512 * sum(
+        path.stat().st_blocks for path in [*dict(run.checkpoints()).values(), *dict(milestones(run.folder)).values()]
+    )
     assert told + Use(1, 2, 3, 4) == Use(told.checkpoints + 1, told.media + 2, told.log + 3, told.rest + 4)
 
 

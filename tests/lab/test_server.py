@@ -4,6 +4,7 @@ import io
 import json
 
 import pytest
+import torch
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.testclient import TestClient
@@ -143,10 +144,19 @@ def test_only_json_is_taken_so_that_no_other_web_page_can_ask():
 
 def test_brought_pictures_are_forgotten_in_order():
     for i in range(api.KEPT + 1):
-        api.bring(f"set {i}", None)
+        api.bring(f"set {i}", torch.full((1,), i))
     with pytest.raises(ValueError, match="choose them again"):
         api.brought("set 0")
-    assert api.brought(f"set {api.KEPT}") is None
+    assert api.brought(f"set {api.KEPT}").item() == api.KEPT
+
+
+def test_brought_pictures_are_forgotten_by_their_bytes_but_the_newest_stays(monkeypatch):
+    monkeypatch.setattr(api, "ROOM", 100)
+    api.bring("first", torch.zeros(20))
+    api.bring("second", torch.zeros(50))
+    with pytest.raises(ValueError, match="choose them again"):
+        api.brought("first")
+    assert api.brought("second").nbytes == 200
 
 
 def test_pictures_of_a_run_are_drawn_by_step(finished):

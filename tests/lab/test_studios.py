@@ -17,6 +17,7 @@ from engine.run import run as carry_out
 from lab import api, studio, warm
 from lab.checkpoints import open_model
 from lab.figures import draw, portable, tiles
+from lab.following import Following
 from lab.looking import Looker
 from lab.runs.run import plan
 
@@ -24,7 +25,7 @@ STUDIOS = {
     "augment": ("Augmentation", "imagenet:lite0"),
     "masked": ("Masked pictures", "representation.mae"),
     "style": ("Style", "generation.style_transfer"),
-    "uncertainty": ("Uncertainty", "uncertainty.deep_ensembles"),
+    "uncertainty": ("Uncertainty", "uncertainty.mc_dropout.scenes"),
     "views": ("Views", "imagenet:lite0"),
 }
 ALL = pytest.mark.parametrize("page", STUDIOS)
@@ -236,7 +237,7 @@ def test_the_script_is_that_of_the_whole_answer(asked):
 def test_who_stops_listening_frees_the_model_however_early(asked, heard):
     question, looker = asked
     lines = api.answers(question)
-    response = api.Following(next(lines), lines)
+    response = Following(next(lines), lines)
     sent = []
 
     async def send(message):

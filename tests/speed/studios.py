@@ -67,7 +67,9 @@ def main():
             for name, path, knob in (
                 ("M, to 31 draws at 128 px", "augment", 1),
                 ("the share that is hidden, to the painting", "masked", 0),
-                ("members asked, to their doubt", "uncertainty", 0),
+                ("passes that count, to maps of doubt", "uncertainty", 0),
+                ("passes that count, to pictures", "uncertainty?model=uncertainty.mc_dropout", 0),
+                ("the cut-off, to who is refused", "uncertainty?model=uncertainty.mc_dropout&lens=Refusal", 1),
                 ("k, to the chosen views", "views?views.picture=2", 1),
             ):
                 page.goto(f"{server.url}/{path}")

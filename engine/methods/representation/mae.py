@@ -24,6 +24,9 @@ average of each place has .70 and a smooth filling .57; .55, .56, .59 of the fil
 1.08, 1.00, 1.02 is left, at 1.5 times the cost. Nearest neighbours know the class of .69, .69, .67 of the test pictures
 (before training .57, .59, .56; by pixels .78). Hiding more does not help that here: with 10 % hidden it is .69, .70,
 .69 after as many steps, though the paper's linear probe rises steadily up to 75 %.
+Photographs in colour take more than minutes on a CPU: on crops of the 20 that ship for training (64 pixels, patches of
+8, 0.5 million parameters, 4000 steps of 64, 430 CPU-seconds) the error on the six others is .49, where the average of
+each place has 1.14 and a smooth filling .44; on emoji before photographs .59 after 350 CPU-seconds, the filling .58.
 """
 
 from __future__ import annotations

@@ -43,10 +43,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import labels_in, labels_of, part, spread
+from engine.lenses.asked import COURSE
+from engine.lenses.several import several
 from engine.method import Bars, Claim, Curves, Lens, Matrix, Method, Params, Pictures, Report, Scatter, Table, knob
-from engine.metrics.acquisition import Rule, acquisition, highest, margin
+from engine.metrics.acquisition import Rule, acquisition, highest
 from engine.metrics.answers import accuracy_of
-from engine.metrics.doubts import doubts
 from engine.metrics.neighbours import embed_all
 from engine.metrics.pixels import neighbour_accuracy
 from engine.nets.lenet import DropoutLeNet
@@ -205,29 +206,6 @@ def course(model: ActiveLearner, labelled: Dataset, places: Tensor, round: int, 
     }  # fmt: skip
 
 
-class CourseParams(Params):
-    round: int = knob(1, "whose labels are shown; 0: those of the start; beyond the last: the last", 0, 1000)
-
-
-def look_course(model: ActiveLearner, p: CourseParams, images: None, bench: Bench) -> Report:
-    """What came of the labels, and for which pictures it asked in each round."""
-    own, classes = model.params, list(model.facts.classes)
-    data = bench.data(own.data)
-    labels, round = labels_of(data), min(p.round, own.rounds)
-    if round and int(model.asked[round - 1, 0]) < 0:
-        raise ValueError(f"round: the network has not come to round {round} yet; choose an earlier one")
-    groups = [model.first.cpu(), *(row.cpu() for row in model.asked if int(row[0]) >= 0)]
-    counted = torch.stack([torch.bincount(labels[rows], minlength=len(classes)) for rows in groups])
-    total = torch.tensor([len(rows) for rows in groups]).cumsum(dim=0)
-    shown = groups[round][: 2 * SHOWN]
-    return {
-        "accuracy": torch.stack([total.float(), model.curve[: len(total)].cpu()], dim=1),
-        "labels asked for": counted, "rows": ["start", *(f"round {i}" for i in range(1, len(groups)))],
-        "columns": classes, "shown": data.batch(shown).to(bench.device).images,
-        "number": torch.arange(1, len(shown) + 1), "class": [classes[i] for i in labels[shown].tolist()],
-    }  # fmt: skip
-
-
 class NextParams(Params):
     rule: Rule = knob("BALD", "which pictures to ask for")
     passes: int = knob(20, "passes with dropout on", 2, 200, tiny=3)
@@ -269,28 +247,6 @@ def look_next(model: ActiveLearner, p: NextParams, images: None, bench: Bench) -
     }  # fmt: skip
 
 
-class WorthParams(Params):
-    passes: int = knob(20, "passes with dropout on", 2, 200, tiny=3)
-    dropout: float = knob(0.5, "share of units dropped; 0: all passes agree", 0.0, 0.95)
-    seed: int = knob(0, "which masks", 0, 999)
-
-
-def look_worth(model: ActiveLearner, p: WorthParams, images: Tensor, bench: Bench) -> Report:
-    """What the rules make of the visitor's pictures: which of them would be worth a label?"""
-    generator = torch.Generator().manual_seed(p.seed)
-    told = samples(model.net, images, p.passes, generator, p.dropout).softmax(dim=2)
-    part, sure = doubts(told), told.mean(dim=1)
-    order = part["epistemic"].argsort(descending=True, stable=True)
-    place = order.argsort()
-    called = [model.facts.classes[c] for c in sure.argmax(dim=1).tolist()]
-    return {
-        "most wanted first": images[order], "picture": torch.arange(1, len(images) + 1), "called": called,
-        "sure": sure.amax(dim=1), "place in the queue": place + 1, "margin": margin(told),
-        "the picture is unclear": part["aleatoric"], "the passes disagree": part["epistemic"],
-        "named": [f"{i}: {name}" for i, name in enumerate(called, 1)],
-    }  # fmt: skip
-
-
 METHOD = Method(
     params=ActiveLearningParams,
     build=ActiveLearner,
@@ -307,17 +263,6 @@ METHOD = Method(
     ),
     lenses=(
         Lens(
-            "Course", CourseParams, look_course,
-            (
-                Curves(("accuracy",), "Share right on test pictures, against the labels that were paid for.",
-                       over="labels"),
-                Matrix(("labels asked for",), "How many of each class came in each round."),
-                Pictures(("shown",), "What was asked for in the chosen round, the most wanted first."),
-                Table(("number", "class"), "What they are."),
-            ),
-            "Round by round: what it asked for, and what that brought.", takes="nothing",
-        ),
-        Lens(
             "What next?", NextParams, look_next,
             (
                 Pictures(("shown",), "For which it would ask next, the most wanted first."),
@@ -330,16 +275,8 @@ METHOD = Method(
             ),
             "Change the rule: which pictures of the pool would be labelled next?", takes="nothing",
         ),
-        Lens(
-            "Worth a label?", WorthParams, look_worth,
-            (
-                Pictures(("most wanted first",), "Your pictures in the order in which BALD would ask for them."),
-                Bars(("the picture is unclear", "the passes disagree", "named"),
-                     "The doubt in two parts, in nats. BALD asks for the second; entropy for their sum."),
-                Table(("picture", "called", "sure", "margin", "place in the queue"), "In the order you gave them."),
-            ),
-            "Which of your pictures would teach it most?",
-        ),
+        COURSE,
+        *several("passes"),
     ),
     claim=Claim(
         "At the same number of labels a network that asks is better than one that is told at random. Here: accuracy on "

@@ -31,7 +31,6 @@ from 0.060 to 0.039. A character raises more total doubt than a garment in 0.902
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import Literal
 
@@ -45,28 +44,13 @@ from engine.data.base import Batch, Facts
 from engine.data.draws import Draws
 from engine.data.strangers import strangers
 from engine.data.subset import labels_in, spread
-from engine.losses.gaussian import gaussian_nll, mixture
-from engine.method import (
-    Bars,
-    Claim,
-    Curves,
-    Histogram,
-    Lens,
-    Matrix,
-    Method,
-    Overlay,
-    Params,
-    Pictures,
-    Report,
-    Table,
-    knob,
-)
-from engine.metrics.calibration import expected_calibration_error as ece
+from engine.lenses.number import A_NUMBER
+from engine.lenses.several import several
+from engine.method import Bars, Claim, Curves, Lens, Method, Overlay, Params, Report, Table, knob
 from engine.metrics.calibration import negative_log_likelihood as nll
-from engine.metrics.calibration import reliability
-from engine.metrics.doubts import doubt_maps, doubts, hesitation
+from engine.metrics.doubts import doubt_maps, doubts
 from engine.metrics.ensemble import growing, merits, two
-from engine.metrics.uncertainty import auroc, risk_coverage
+from engine.metrics.uncertainty import auroc
 from engine.nets.lenet import DropoutLeNet
 from engine.nets.stacked import Stacked
 from engine.ops.dropout import only_dropout
@@ -191,31 +175,6 @@ def train(model: DeepEnsemble, p: DeepEnsemblesParams, bench: Bench) -> Iterator
         yield {"loss": each.detach().mean()} | (evaluate(model, bench) if bench.due else {})
 
 
-class MembersParams(Params):
-    members: int = knob(50, "networks that are asked; beyond the last: all", 1, 50)
-    picture: int = knob(1, "picture whose probabilities are written out", 1, 64)
-
-
-def look_members(model: DeepEnsemble, p: MembersParams, images: Tensor, bench: Bench) -> Report:
-    """What each network says of each picture, what they say together, and its doubt in two parts."""
-    if p.picture > len(images):
-        raise ValueError(f"picture: there are {len(images)} pictures, got {p.picture}")
-    told, classes = model.ask(images)[:, : p.members], list(model.facts.classes)
-    mean, part = told.mean(dim=1), doubts(two(told))
-    votes = F.one_hot(told.argmax(dim=2), len(classes)).sum(dim=1).tolist()
-    said = [", ".join(f"{n} {name}" for n, name in sorted(zip(row, classes, strict=True), reverse=True) if n)
-            for row in votes]  # fmt: skip
-    answer, numbers = [classes[c] for c in mean.argmax(dim=1).tolist()], range(1, len(images) + 1)
-    return doubt_maps(two(told), images) | {
-        "each network": torch.cat([told[p.picture - 1], mean[p.picture - 1 : p.picture]]),
-        "rows": [f"network {m + 1}" for m in range(told.shape[1])] + ["together"], "columns": classes,
-        "picture": torch.tensor(numbers), "together": answer, "sure": mean.amax(dim=1), "votes": said,
-        "named": [f"{i}: {name} {sure:.0%}"
-                  for i, name, sure in zip(numbers, answer, mean.amax(dim=1).tolist(), strict=True)],
-        "the picture is unclear": part["aleatoric"], "the networks disagree": part["epistemic"],
-    }  # fmt: skip
-
-
 class CountParams(Params):
     count: int = knob(400, "pictures of each kind", 10, 2000, tiny=20)
 
@@ -226,116 +185,6 @@ def look_growing(model: DeepEnsemble, p: CountParams, images: None, bench: Bench
     sizes = growing(model.ask(known.images), labels_in(known), model.ask(strange))
     sizes["error"] = 1 - sizes.pop("accuracy")
     return {name: torch.stack([torch.arange(1.0, len(each) + 1), each.cpu()], dim=1) for name, each in sizes.items()}
-
-
-class ReliabilityParams(CountParams):
-    bins: int = knob(10, "bins of confidence", 2, 20)
-
-
-def look_reliability(model: DeepEnsemble, p: ReliabilityParams, images: None, bench: Bench) -> Report:
-    """Is it right as often as it is sure? The answers of single networks, one after the other, and their mean."""
-    known = known_and_strange(model, p.count, bench)[0]
-    told, truth = model.ask(known.images), labels_in(known)
-    ways = {"each alone": (told.transpose(0, 1).flatten(0, 1), truth.repeat(told.shape[1])),
-            "together": (told.mean(dim=1), truth)}  # fmt: skip
-    edges = [i / p.bins for i in range(p.bins + 1)]
-    tables = {name: reliability(*way, p.bins) for name, way in ways.items()}
-    report: Report = {name: table.accuracy for name, table in tables.items()}
-    report |= {f"share of answers {name}": table.count / table.count.sum() for name, table in tables.items()}
-    return report | {
-        "as sure": torch.tensor(edges[1:]) - 0.5 / p.bins,
-        "confidence": [f"{low:.0%} to {high:.0%}" for low, high in itertools.pairwise(edges)],
-        "ECE": torch.stack([ece(*way) for way in ways.values()]),
-        "NLL": torch.stack([nll(*way) for way in ways.values()]), "answer": list(ways),
-    }  # fmt: skip
-
-
-def look_refusing(model: DeepEnsemble, p: CountParams, images: None, bench: Bench) -> Report:
-    """The error on what is still answered when the pictures that raise the most doubt are handed to somebody else."""
-    known, strange = known_and_strange(model, p.count, bench)
-    told, truth = model.ask(known.images), labels_in(known)
-    mean, first = told.mean(dim=1), told[:, 0]
-    wrong = mean.argmax(dim=1) != truth
-    ways = {
-        "doubt of all": (hesitation(mean), wrong), "disagreement": (doubts(two(told))["epistemic"], wrong),
-        "one network": (hesitation(first), first.argmax(dim=1) != truth), "perfect": (wrong.float(), wrong),
-    }  # fmt: skip
-    curves = {name: torch.stack(risk_coverage(*way), dim=1) for name, way in ways.items()}
-    # Among strange pictures no answer is right: the more of them are answered, the worse.
-    other = model.ask(strange)
-    ways = {
-        "with strangers: doubt of all": (hesitation(torch.cat([mean, other.mean(dim=1)])), wrong),
-        "with strangers: one network": (hesitation(torch.cat([first, other[:, 0]])), ways["one network"][1]),
-    }
-    curves |= {name: torch.stack(risk_coverage(doubt, F.pad(error, (0, len(other)), value=True)), dim=1)
-               for name, (doubt, error) in ways.items()}  # fmt: skip
-    shown = hesitation(mean).argsort(descending=True)[:16]
-    names = [model.facts.classes[label] for label in truth[shown].tolist()]
-    said = [model.facts.classes[label] for label in mean[shown].argmax(dim=1).tolist()]
-    return curves | {"refused first": known.images[shown], "truly": names, "called": said,
-                     "area under the curve": torch.stack([curve[:, 1].mean() for curve in curves.values()]),
-                     "order": list(curves)}  # fmt: skip
-
-
-def look_familiar(model: DeepEnsemble, p: CountParams, images: None, bench: Bench) -> Report:
-    """How well one network, all of them, and their disagreement tell strange pictures from known ones."""
-    known, strange = known_and_strange(model, p.count, bench)
-    ours, theirs = model.ask(known.images), model.ask(strange)
-    part, apart = doubts(two(ours)), doubts(two(theirs))
-    alone = [auroc(hesitation(theirs[:, m]), hesitation(ours[:, m])) for m in range(ours.shape[1])]
-    pairs = {f"all: {name}": auroc(apart[name], part[name]) for name in part}
-    return {
-        "known": part["total"], "strange": apart["total"],
-        "known to one": hesitation(ours[:, 0]), "strange to one": hesitation(theirs[:, 0]),
-        "AUROC": torch.stack([torch.stack(alone).mean(), *pairs.values()]),
-        "doubt": ["one network: entropy", *pairs], "strangers": strange[:: len(strange) // 8 + 1],
-    }  # fmt: skip
-
-
-class NumberParams(Params):
-    members: int = knob(5, "networks", 1, 20, tiny=2)
-    points: int = knob(20, "points to learn from", 4, 500)
-    steps: int = knob(1000, "optimiser steps", 1, 5000, tiny=3)
-    seed: int = knob(0, "other points and other networks", 0, 999)
-
-
-REACH, INNER, NOISE = 6.0, 4.0, 3.0
-"""The curve is asked up to here, and learned up to here, on both sides of 0; the deviation of its points."""
-
-
-def band(name: str) -> tuple[str, ...]:
-    return "truth", f"{name}: mean", f"{name}: mean less 3 deviations", f"{name}: mean and 3 deviations"
-
-
-def look_number(model: DeepEnsemble, p: NumberParams, images: None, bench: Bench) -> Report:
-    """The paper's toy: networks that tell a number and its variance learn y = x^3 with noise."""
-    with torch.random.fork_rng([]), torch.enable_grad():
-        torch.manual_seed(p.seed)
-        x = (torch.rand(p.points, 1) * 2 - 1) * INNER
-        y = x**3 + NOISE * torch.randn_like(x)
-        nets = Stacked([nn.Sequential(nn.Linear(1, 100), nn.ReLU(), nn.Linear(100, 2)) for _ in range(p.members)])
-        optimizer = torch.optim.Adam(nets.parameters(), 0.01)
-        schedule = LambdaLR(optimizer, lambda step: cosine(step, p.steps))
-
-        def told(x: Tensor) -> tuple[Tensor, Tensor]:
-            mean, spread = nets(x).unbind(dim=-1)  # both (M, N), in units of the noise
-            return mean * NOISE, (F.softplus(spread) + 1e-6) * NOISE**2
-
-        for _ in range(p.steps):
-            optimizer.zero_grad()
-            gaussian_nll(*told(x), y[:, 0]).mean(dim=1).sum().backward()
-            optimizer.step()
-            schedule.step()
-    across = torch.linspace(-REACH, REACH, 121)
-    with torch.no_grad():
-        means, variances = told(across[:, None])
-    whole = mixture(means, variances)
-    lines = {"truth": across**3}
-    for name, (mean, variance) in (("all", whole), ("one", (means[0], variances[0]))):
-        low, high = mean - 3 * variance.sqrt(), mean + 3 * variance.sqrt()
-        lines |= dict(zip((*band(name)[1:], f"{name}: deviation"), (mean, low, high, variance.sqrt()), strict=True))
-    lines |= {"deviation among the means": means.std(dim=0, correction=0), "the noise": torch.full_like(across, NOISE)}
-    return {name: torch.stack([across, line], dim=1) for name, line in lines.items()}
 
 
 METHOD = Method(
@@ -354,18 +203,7 @@ METHOD = Method(
         Table(("measure", "value"), "All that was measured last, entropies in nats."),
     ),
     lenses=(
-        Lens(
-            "Members", MembersParams, look_members,
-            (
-                Overlay(("pictures", "total", "aleatoric", "epistemic"),
-                        "Total doubt is the sum of both parts; it tints a picture evenly."),
-                Table(("picture", "together", "sure", "votes"), "What they say together, and how they vote."),
-                Matrix(("each network",), "The chosen picture: each network's probabilities, and their mean below."),
-                Bars(("the picture is unclear", "the networks disagree", "named"),
-                     "The doubt behind each answer, in nats: what all of them share, and what sets them apart."),
-            ),
-            "Ask several networks about your pictures: where do they disagree?",
-        ),
+        *several("networks"),
         Lens(
             "One more", CountParams, look_growing,
             (
@@ -377,55 +215,7 @@ METHOD = Method(
             ),
             "What does each network more bring? The first few bring the most.", takes="nothing",
         ),
-        Lens(
-            "Reliability", ReliabilityParams, look_reliability,
-            (
-                Bars(("each alone", "together", "as sure", "confidence"),
-                     "Share of right answers among those of a confidence; an honest network's bars end at `as sure`."),
-                Bars(("share of answers each alone", "share of answers together", "confidence"),
-                     "How many answers have that confidence."),
-                Bars(("ECE", "NLL", "answer"), "Gap between confidence and truth, and cross-entropy: lower is better."),
-            ),
-            "Is it right as often as it is sure?", takes="nothing",
-        ),
-        Lens(
-            "Refusing", CountParams, look_refusing,
-            (
-                Curves(("doubt of all", "disagreement", "one network", "perfect"),
-                       "Share wrong among those it still answers. To the left it answers only what it is sure of.",
-                       over="share answered"),
-                Curves(("with strangers: doubt of all", "with strangers: one network"),
-                       "The same when half of the pictures are strange, so that no answer to them is right.",
-                       over="share answered"),
-                Bars(("area under the curve", "order"), "The mean height of each curve: lower is better."),
-                Pictures(("refused first",), "The pictures that it would hand over first."),
-                Table(("called", "truly"), "What it would have called them, and what they are."),
-            ),
-            "Let it hand over the pictures that it doubts, and see what that saves.", takes="nothing",
-        ),
-        Lens(
-            "Familiar or not", CountParams, look_familiar,
-            (
-                Histogram(("known", "strange"), "Total doubt of all about pictures of the known and of another kind."),
-                Histogram(("known to one", "strange to one"), "The same for one network alone: it is often sure."),
-                Bars(("AUROC", "doubt"), "How often the strange picture raises the larger doubt; 0.5 is chance."),
-                Pictures(("strangers",), "Strange pictures, as the networks are shown them."),
-            ),
-            "Does it notice that a picture is none of its kind?", takes="nothing",
-        ),
-        Lens(
-            "A number", NumberParams, look_number,
-            (
-                Curves(band("all"), "All together: outside -4 to 4, where nothing was learned, the networks part, and "
-                       "the band opens.", over="x"),
-                Curves(band("one"), "One network alone: outside it may be as sure as ever, and wrong.", over="x"),
-                Curves(("deviation among the means", "all: deviation", "one: deviation", "the noise"),
-                       "How far the networks' means lie apart, how unsure all are together, and one alone. So few "
-                       "points do not fix the noise: networks take part of it for the curve.", over="x"),
-            ),
-            "The paper's toy, trained while you wait: numbers in place of classes, and doubt where no point was.",
-            takes="nothing",
-        ),
+        A_NUMBER,
     ),
     claim=Claim(
         "A few networks, averaged, know better how sure to be than one, and than one that answers as often with "

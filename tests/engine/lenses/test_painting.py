@@ -49,8 +49,10 @@ def test_the_first_moment_is_the_content_in_the_colours_of_the_style_at_the_size
     assert last["style error"][:, 0].tolist() == [0, 1, 2, 3]
     assert last["layer"] == ["relu1", "fire3", "fire5", "fire7", "fire9"]
     assert set(last["network"]) == {"SqueezeNet 1.1"}
-    now = last["style_error"].mean()
-    assert now < first["style_error"].mean()
+    assert last["style error"][-1, 1] == pytest.approx(float(last["style_error"].mean()), rel=1e-5)
+    assert last["style error"][0, 1] == pytest.approx(float(first["style_error"].mean()), rel=1e-5)
+    assert last["content error"][-1, 1] == pytest.approx(float(last["content_error"][3]), rel=1e-5)
+    assert last["style error"][-1, 1] < last["style error"][0, 1]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])

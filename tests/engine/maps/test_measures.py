@@ -8,6 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from engine.maps import measures
 from engine.maps.measures import (
     continuity,
+    judge,
     knn_accuracy,
     mutual_information,
     purity,
@@ -93,3 +94,22 @@ def test_what_cannot_be_measured(some):
         silhouette(features, labels[:3])
     with pytest.raises(ValueError, match=r"clusters and labels: expected the same \(N,\)"):
         mutual_information(labels, labels[:3])
+
+
+def test_all_measures_at_once_are_those_one_by_one_and_what_needs_labels_is_left_out(some):
+    features, labels, places = some
+    clusters, _ = kmeans(features, 10)
+    told = judge(features, places, labels, clusters, asked=500)
+    assert told["trustworthiness"] == trustworthiness(features, places, 15)
+    assert told["neighbours"] == knn_accuracy(features, labels, 5)
+    assert told["neighbours in the map"] == knn_accuracy(places, labels, 5)
+    assert told["silhouette"] == silhouette(features, labels)
+    assert told["purity"] == purity(clusters, labels)
+    assert told["mutual information"] == mutual_information(clusters, labels)
+    assert judge(features, places, torch.full_like(labels, -1), clusters).keys() == {"trustworthiness"}
+    assert "silhouette" not in judge(features, places, torch.zeros_like(labels), clusters)
+    assert judge(features[:2], places[:2], labels[:2], clusters[:2]).keys() <= {
+        "silhouette",
+        "purity",
+        "mutual information",
+    }

@@ -180,15 +180,6 @@ def test_next_lens_leaves_out_what_is_known_and_compares_the_rules():
     assert int(found["wanted"].sum()) == 16
 
 
-def test_worth_lens_puts_bald_first():
-    _, model = trained()
-    images = toy(30, 2).batch(torch.arange(5)).to("cpu").images
-    found = answer("Worth a label?", model, images, passes=8)
-    order = found["the passes disagree"].argsort(descending=True)
-    assert torch.equal(found["most wanted first"], images[order])
-    assert found["place in the queue"][order].tolist() == [1, 2, 3, 4, 5]
-
-
 def test_what_cannot_be_is_named():
     with pytest.raises(KnobError, match="ask: 50 labels a round are more than the 30 candidates; lower it"):
         make(ask=50)

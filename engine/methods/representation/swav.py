@@ -1,0 +1,208 @@
+r"""SwAV.
+
+Caron, Misra, Mairal, Goyal, Bojanowski, Joulin. NeurIPS 2020. arXiv:2006.09882
+
+Idea. Instead of comparing pictures one by one, sort them into groups while learning, and let the group of one view be
+foretold from another view of the same picture. Groups form around prototypes; that each gets its equal share of a batch
+(optimal transport) keeps everything from ending in one. Small crops are more views for little cost.
+
+Equation. $$\mathcal L=-\frac1{|A|}\sum_{a\in A}\frac1{V-1}\sum_{v\ne a}\sum_k q^{(a)}_k\log
+\mathrm{softmax}_k\big(z_v^\top C/\tau\big),\qquad
+Q=\arg\max_{Q\in\mathcal Q}\mathrm{Tr}(Q^\top C^\top Z)+\varepsilon H(Q)$$
+
+Where. $z_v$: what the head makes of view v, a unit vector
+$C$: the prototypes, unit vectors
+$q^{(a)}$: the code of a large view: a row of $Q$, found for the batch by Sinkhorn's iteration, without gradient
+$\mathcal Q$: matrices whose rows sum to 1 and whose columns share the batch equally
+$A$: the two large crops; $V$: all crops
+$\tau, \varepsilon$: temperature of the prediction, softness of the codes
+
+Differs. TO BE MEASURED.
+
+Expect. TO BE MEASURED.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from engine.augment.multicrop import MultiCrop, by_size
+from engine.augment.views import simclr
+from engine.bench import Bench
+from engine.data.base import Dataset, Facts
+from engine.data.subset import spread
+from engine.lenses.features import MAP, NEIGHBOURS, PAIRS
+from engine.lenses.prototypes import CODES, PROTOTYPES
+from engine.losses.swapped import swapped_prediction
+from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, knob
+from engine.metrics.embedding import effective_rank
+from engine.metrics.neighbours import compare, judge
+from engine.nets.classifier import backbone
+from engine.nets.projection import projection
+from engine.ops.schedule import cosine
+from engine.ops.sinkhorn import sinkhorn
+
+SHOWN, ASKED = 8, 500
+"""Pictures in an exhibit; pictures asked at an evaluation."""
+
+
+class SwAVParams(Params):
+    data: str = knob("garments", "pictures, no labels needed: a set by name, folder:PATH or unlabelled:PATH")
+    prototypes: int = knob(60, "groups", 2, 65_536, tiny=4, paper=3000, log=True)
+    assign: Literal["sinkhorn", "softmax"] = knob(
+        "sinkhorn", "sinkhorn: every group gets its share of a batch; softmax: each view goes where it likes"
+    )
+    epsilon: float = knob(0.03, "softness of the codes", 0.005, 1.0, paper=0.05, log=True)
+    temperature: float = knob(0.1, "softmax temperature of the prediction", 0.01, 1.0, log=True)
+    small: int = knob(2, "small crops besides the two large ones", 0, 12, tiny=2, paper=6)
+    crop: float = knob(0.5, "least share of a picture that a large crop keeps", 0.05, 1.0, paper=0.14)
+    batch: int = knob(64, "pictures a step", 2, 65_536, tiny=8, paper=4096)
+    steps: int = knob(800, "optimiser steps", 1, 10**7, tiny=3, paper=250_000, unit="steps")
+    small_crop: float = knob(0.15, "least share of a picture that a small crop keeps; at most it is `crop`", 0.01, 1.0,
+                             paper=0.05, fold=True)  # fmt: skip
+    strength: float = knob(0.5, "strength of the distortion of colour", 0.0, 2.0, paper=1.0, fold=True)
+    iterations: int = knob(3, "Sinkhorn's iterations", 1, 100, fold=True)
+    queue: int = knob(0, "earlier pictures of each large crop that share in the assignment; 0: none", 0, 2**20,
+                      fold=True)  # fmt: skip
+    queue_from: float = knob(0.1, "share of the training after which they do", 0.0, 1.0, fold=True)
+    still: int = knob(0, "first steps in which prototypes stand still", 0, 10**6, tiny=1, paper=313, fold=True)
+    small_size: int = knob(16, "height and width of a small crop", 4, 512, tiny=16, paper=96, unit="px", fold=True)
+    lr: float = knob(0.2, "learning rate at its peak", 1e-6, 10.0, paper=4.8, log=True, fold=True)
+    warmup: int = knob(50, "steps over which the learning rate rises", 0, 10**6, tiny=1, paper=3125, fold=True)
+    weight_decay: float = knob(1e-4, "pull of all weights towards 0", 0.0, 1.0, paper=1e-6, fold=True)
+    dim: int = knob(64, "numbers that the head tells of a picture", 2, 4096, tiny=8, paper=128, fold=True)
+    backbone: str = knob("small", "the network: small, or any of timm's by name", paper="resnet50", fold=True)
+    width: int = knob(16, "channels of the small network", 1, 512, tiny=2, fold=True)
+    labels: int = knob(200, "labelled pictures by which features are judged", 20, 10**6, tiny=40, fold=True)
+    size: int = knob(28, "height and width", 8, 1024, paper=224, unit="px", fold=True)
+
+
+class SwAV(nn.Module):
+    """Images (B, C, H, W) in [0, 1] -> scores (B, K): cosines with the prototypes. What is used afterwards is
+    `features`. queue: (2, N, dim), the latest of each large crop, the newest first."""
+
+    queue: Tensor
+
+    def __init__(self, params: SwAVParams, facts: Facts):
+        super().__init__()
+        self.params, self.facts = params, facts
+        self.backbone = backbone(params.backbone, facts.channels, width=params.width)
+        self.backbone.to(memory_format=torch.channels_last)  # on a CPU, too, the small network is faster so
+        width = self.backbone.out_features
+        self.head = projection((width, width, params.dim))
+        self.prototypes = nn.Parameter(F.normalize(torch.randn(params.prototypes, params.dim), dim=1))
+        self.register_buffer("queue", F.normalize(torch.randn(2, params.queue, params.dim), dim=2))
+
+    def features(self, images: Tensor) -> Tensor:
+        return self.backbone(images)
+
+    def project(self, images: Tensor) -> Tensor:
+        return F.normalize(self.head(self.backbone(images)).float(), dim=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.scores(self.project(images))
+
+    def scores(self, z: Tensor) -> Tensor:
+        return z @ self.prototypes.T
+
+    def view(self, images: Tensor, generator: Generator) -> Tensor:
+        return self.crops.large[0](images, generator)
+
+    @property
+    def crops(self) -> MultiCrop:
+        p = self.params
+        large = simclr(strength=p.strength, area=(p.crop, 1.0), blur=0.0)
+        small = simclr(p.small_size, p.strength, (min(p.small_crop, p.crop), p.crop), blur=0.0)
+        return MultiCrop((large,) * 2, (small,) * p.small)
+
+    @torch.no_grad()
+    def codes(self, z: Tensor, place: int, with_queue: bool) -> Tensor:
+        """Codes (B, K) of z (B, dim), those of large crop `place`."""
+        if self.params.assign == "softmax":
+            return sinkhorn(self.scores(z), self.params.epsilon, 0)
+        everyone = torch.cat((z, self.queue[place])) if with_queue else z
+        return sinkhorn(self.scores(everyone), self.params.epsilon, self.params.iterations)[: len(z)]
+
+    @torch.no_grad()
+    def enqueue(self, z: Tensor, place: int) -> None:
+        """Put z (B, dim) before what is in the queue of a large crop; the oldest leave it."""
+        self.queue[place] = torch.cat((z, self.queue[place]))[: self.params.queue]
+
+
+def train(model: SwAV, params: SwAVParams, bench: Bench) -> Iterator[Report]:
+    data, test = (bench.data(params.data, split, params.size) for split in ("train", "test"))
+    known, asked = spread(data, params.labels), spread(test, ASKED)
+    untrained = bench.once(lambda: judge(model.eval().features, known, test, bench.chunks))
+    optimizer = torch.optim.SGD(model.parameters(), params.lr, 0.9, weight_decay=params.weight_decay)
+    warmup, crops = min(params.warmup, params.steps), model.crops
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, params.steps, warmup))
+    for batch in bench.batches(data, params.batch, params.steps, keep=(optimizer, schedule)):
+        model.train()
+        with torch.no_grad():
+            model.prototypes.copy_(F.normalize(model.prototypes, dim=1))
+        seen = crops(batch.images, bench.generator)
+        z = by_size(model.project, seen)
+        with_queue = params.queue > 0 and bench.done >= params.queue_from * params.steps
+        codes = [model.codes(z[place], place, with_queue) for place in range(2)]
+        model.prototypes.requires_grad_(bench.done >= params.still)
+        loss = swapped_prediction([model.scores(one) for one in z], codes, params.temperature)
+        bench.step(optimizer, loss, schedule=schedule)
+        for place in range(2):
+            model.enqueue(z[place].detach(), place)
+        report: Report = {"loss": loss.detach(), "chance": math.log(params.prototypes)}
+        if bench.due:
+            sizes = ("large 1", "large 2", "small 1", "small 2")
+            report |= {name: view[:SHOWN] for name, view in zip(sizes, seen, strict=False)}
+            report |= course(model.eval(), codes[0], known, asked, bench)
+        if bench.done == params.steps:
+            report |= compare(untrained, judge(model.features, known, test, bench.chunks))
+        yield report
+
+
+@torch.no_grad()
+def course(model: SwAV, codes: Tensor, known: Dataset, asked: Dataset, bench: Bench) -> Report:
+    """How good the features are by now; how many groups are in use and how sure a code is; whether all collapses."""
+    images = torch.cat([batch.images for batch in bench.chunks(asked)])
+    share = F.one_hot(model(images).argmax(dim=1), model.params.prototypes).float().mean(dim=0)
+    report: Report = {
+        "groups in use": torch.special.entr(share).sum().exp(),
+        "groups in a code": torch.special.entr(codes.float()).sum(dim=1).exp().mean(),
+        "directions": effective_rank(model.features(images).float()),
+    }  # fmt: skip
+    return report | judge(model.features, known, asked, bench.chunks)
+
+
+METHOD = Method(
+    params=SwAVParams,
+    build=SwAV,
+    train=train,
+    embed=SwAV.features,
+    exhibits=(
+        Curves(("loss", "chance"), "Swapped prediction; chance is the logarithm of the number of groups. A loss of 0 "
+               "would mean that every picture is in one group: collapse."),
+        Curves(("features", "pixels"), "How often the most similar of a few labelled pictures know the class: by "
+               "features that were learned without a label, and by plain pixels."),
+        Curves(("groups in use",), "How many groups test pictures are in (exp of the entropy); 1 is collapse."),
+        Curves(("groups in a code",), "Over how many groups a picture's code is spread."),
+        Curves(("directions",), "In how many directions features vary; 1 is collapse."),
+        Pictures(("large 1", "large 2", "small 1", "small 2"), "Crops of each picture. Codes come from the large ones "
+                 "and are foretold from all."),
+        Bars(("right", "way"), "The same on all test pictures at the end: how often do the 20 most similar labelled "
+             "pictures know the class?"),
+    ),
+    lenses=(NEIGHBOURS, PROTOTYPES, CODES, PAIRS, MAP),
+    claim=Claim(
+        "What keeps groups apart is that each gets an equal share of every batch: where views go where they like, all "
+        "end in one. Measured as the share of test pictures whose class the nearest of 200 labelled ones know, with "
+        "shares by Sinkhorn's iteration and with a plain softmax (baseline: the network before training).",
+        figure="neighbours",
+        arms={"equal shares": {}, "as they like": {"assign": "softmax"}, "two large crops": {"small": 0}},
+        baseline="untrained",
+    ),
+)  # fmt: skip
