@@ -136,7 +136,8 @@ def overlay(names: Sequence[str], values: Mapping[str, Any], cell: int = 0) -> t
             under = rgb(picture).mean(-1, keepdims=True)
             over = over.resize(under.shape[1::-1], Image.Resampling.BILINEAR)
             columns[name].append(tile((0.35 * under + 0.65 * np.asarray(over)).astype(np.uint8), cell))
-    ends = ((0.0, low), (0.5, (low + high) / 2), (1.0, high))
+    least = 0.0 if abs(low) < 1e-3 * (high - low) else low
+    ends = ((0.0, least), (0.5, (low + high) / 2), (1.0, high))
     return columns, [(tuple(heat(np.asarray(at)).tolist()), f"{value:.3g}") for at, value in ends]
 
 

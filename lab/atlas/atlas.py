@@ -17,6 +17,7 @@ from engine.assets import ROOT
 from engine.features import Features
 from engine.record import read_values
 from engine.shipped_map import FILE
+from lab.models import called
 
 STORED = "stored"
 """The id of the atlas that ships."""
@@ -147,4 +148,4 @@ def stored_atlas() -> Atlas:
 
 def described(note: dict[str, Any]) -> str:
     """Of what an atlas was made, in a line."""
-    return f"{note['pictures']:,} pictures of {note['data']} ({note['split']}), seen by {note['target']}"
+    return f"{note['pictures']:,} pictures of {note['data']} ({note['split']}), seen by {called(note['target'])}"

@@ -162,8 +162,8 @@ def made(wanted: Wanted) -> list[Atlas] | None:
 def stage(one: Job) -> str:
     """What a job is at."""
     if one.total:
-        return f"{one.done:,} of {one.total:,} pictures seen by {one.wanted.target}"
-    return f"{one.wanted.target} is being opened" if warm.is_warm() else "Torch is being loaded"
+        return f"{one.done:,} of {one.total:,} pictures seen by {called(one.wanted.target)}"
+    return f"{called(one.wanted.target)} is being opened" if warm.is_warm() else "Torch is being loaded"
 
 
 @st.fragment(run_every=0.4)

@@ -254,7 +254,7 @@ def test_any_model_is_asked_about_any_pictures_and_the_second_time_they_are_read
     found = finished(Wanted("representation.moco", "garments", "test", 40))
     assert not found.error
     assert (found.done, found.total, len(found.atlas)) == (40, 40, 40)
-    assert found.atlas.says == "40 pictures of garments (test), seen by representation.moco"
+    assert found.atlas.says == "40 pictures of garments (test), seen by Momentum contrast · the shipped demo"
     assert find_atlas(found.atlas.id) is found.atlas
     assert job(found.wanted) is found
     forget(found)

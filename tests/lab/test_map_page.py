@@ -39,7 +39,7 @@ def test_it_opens_on_the_atlas_that_ships_before_torch_is_loaded(shown, monkeypa
     monkeypatch.setattr(warm, "is_warm", lambda: False)
     app = opened("map")
     assert [title.value for title in app.title] == ["Embedding map"]
-    assert "1,000 pictures of garments (test), seen by augmentation.randaugment." in text(app)
+    assert "1,000 pictures of garments (test), seen by RandAugment · the shipped demo." in text(app)
     assert "Torch is being loaded" in text(app)
     assert shown[-1][:3] == (["stored"], "umap", {})
 
@@ -91,7 +91,7 @@ def test_work_is_shown_and_a_refusal_is_said_and_tried_again(shown, monkeypatch)
     monkeypatch.setattr(embedding, "job", lambda wanted: waiting)
     app = opened("map", model="representation.moco")
     assert "stop-atlas" in [button.key for button in app.button]
-    assert embedding.stage(waiting) == "30 of 120 pictures seen by representation.moco"
+    assert embedding.stage(waiting) == "30 of 120 pictures seen by Momentum contrast · the shipped demo"
     assert shown[-1][0] == ["stored"], "something to look at meanwhile"
     assert "Meanwhile, the map that ships" in text(app)
     app.button("stop-atlas").click().run()
