@@ -150,7 +150,7 @@ METHOD = Method(
         "Measured as the share of test pictures whose class the nearest of 200 labelled ones know, against views that "
         "are cropped only (baseline: the network before training).",
         figure="neighbours",
-        arms={"both": {}, "crop only": {"strength": 0.0}, "distortion only": {"crop": 1.0}, "no head": {"head": 0},
+        arms={"both": {}, "crop only": {"strength": 0.0}, "distortion only": {"crop": 1.0},
               "no negatives": {"negatives": False}},
         baseline="untrained",
     ),
