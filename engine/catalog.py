@@ -24,7 +24,7 @@ WINGS: dict[str, tuple[str, ...]] = {
     "backbones": (),
     "augmentation": ("randaugment", "learned_tta"),
     "representation": ("simclr", "moco", "swav", "mae"),
-    "semi": ("self_training",),
+    "semi": ("self_training", "paws"),
     "metric": (),
     "multilabel": (),
     "fewshot": ("prototypical",),
