@@ -17,9 +17,16 @@ $\mathcal Q$: matrices whose rows sum to 1 and whose columns share the batch equ
 $A$: the two large crops; $V$: all crops
 $\tau, \varepsilon$: temperature of the prediction, softness of the codes
 
-Differs. TO BE MEASURED.
+Differs. The demo is a residual network of 77 000 weights on grey garments of 28 pixels, with 60 prototypes: large crops
+keep half of a picture or more, small ones 15 % or more at 16 pixels, since a twentieth of 28 pixels shows nothing.
+SGD in place of LARC, which is for batches of thousands; codes are a little sharper ($\varepsilon$ of 0.03 in place of
+0.05) and prototypes move from the first step. Features are judged by nearest neighbours among few labelled pictures.
 
-Expect. TO BE MEASURED.
+Expect. The demo takes 47 CPU-seconds of a core. Over three seeds the nearest of 200 labelled pictures know the class
+of 0.693, 0.704 and 0.657 of the test pictures, against 0.645 by pixels and 0.543, 0.503 and 0.483 before training. When
+each view goes where it likes, all are in one group within a hundred steps, the loss is 0, and features end at 0.463,
+0.481 and 0.521. Two large crops alone, a third cheaper, come to 0.691, 0.686 and 0.705: on garments small crops bring
+nothing, unlike on photographs of many things.
 """
 
 from __future__ import annotations
