@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -71,8 +71,10 @@ class Reach:
     It does not tell where a definition stands, so that moving one to another file changes nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, trim: Callable[[ast.Call], None] = lambda call: None):
+        """trim: takes from a call, in place, what is not to count."""
         self.text: set[str] = set()
+        self._trim = trim
         self._modules: dict[Path, Module] = {}
         self._seen: set[tuple[Path, str]] = set()
 
@@ -82,6 +84,8 @@ class Reach:
         for each in ast.walk(node):
             if isinstance(each, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(each) is not None:
                 each.body = each.body[1:]
+            elif isinstance(each, ast.Call):
+                self._trim(each)
         self.text.add(ast.dump(node))
         attributes: set[ast.AST] = set()
         for each in ast.walk(node):  # an attribute comes before the name that it belongs to

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import hashlib
 import json
 import multiprocessing
@@ -154,19 +153,24 @@ def fingerprint(id: str) -> str:
     """A hash of the code that decides what the demo learns: what `METHOD` builds, trains and claims, and all that this
     reaches by name in the engine's parts (see `engine.closure`).
 
-    Comments, docstrings, lenses, exhibits, sweeps and the claim in words do not count, nor in which file a definition
-    stands: writing a measured figure down, or a better sentence under a picture, does not change it.
+    Comments, docstrings, lenses, exhibits, sweeps, the claim in words and what knobs say and allow do not count, nor in
+    which file a definition stands: writing a measured figure down, or a better sentence, does not change it.
     """
-    path, reach = card(id).path, Reach()
+    path, reach = card(id).path, Reach(trim=_unsaid)
     for statement in module(path).bound["METHOD"]:
-        call = copy.deepcopy(statement)
-        for node in ast.walk(call):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Method":
-                node.keywords = [each for each in node.keywords if each.arg in ("params", "build", "train", "claim")]
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Claim":
-                node.args = []
-        reach.node(path, call)
+        reach.node(path, statement)
     return hashlib.sha256("".join(sorted(reach.text)).encode()).hexdigest()[:16]
+
+
+def _unsaid(call: ast.Call) -> None:
+    """Leave of METHOD's parts those that decide what is learned, of a knob those that decide the demo's value."""
+    name = call.func.id if isinstance(call.func, ast.Name) else ""
+    if name == "Method":
+        call.keywords = [each for each in call.keywords if each.arg in ("params", "build", "train", "claim")]
+    elif name == "Claim":
+        call.args = []
+    elif name == "knob":
+        call.args, call.keywords = call.args[:1], []
 
 
 def machine() -> str:

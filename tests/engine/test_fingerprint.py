@@ -47,6 +47,15 @@ def test_what_is_offered_does_not_count_nor_what_it_imports(print_of):
     assert print_of(before="from engine.method import Lens, Sweep\n\ndef look(): pass\n", source=offers) == usual
 
 
+def test_what_a_knob_says_and_allows_does_not_count_but_its_value(print_of):
+    def knob(call):
+        return print_of(before=f"class Toy:\n    n: int = knob({call})\n\n")
+
+    usual = knob('1, "steps", 0, 9, paper=3')
+    assert knob('1, "how many steps", 0, 99, fold=True') == usual
+    assert knob('2, "steps", 0, 9, paper=3') != usual
+
+
 def test_code_and_what_is_compared_count(print_of):
     usual = print_of()
     assert print_of(rate=2) != usual

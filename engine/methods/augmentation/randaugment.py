@@ -181,7 +181,7 @@ METHOD = Method(
         ),
         Sweep(
             "N × M by width", {"n": (0, 1, 2, 3), "m": (0, 10, 20, 30), "width": (8, 24)},
-            "Does a wider network bear a larger M? Short runs: about eight minutes of one core.", {"steps": 300},
+            "Short runs, about eight minutes of one core: does a wider network bear a larger M?", {"steps": 300},
         ),
         Sweep("N × M", {"n": (0, 1, 2, 3), "m": (3, 9, 15, 21)}, "Which strength suits the demo?"),
     ),

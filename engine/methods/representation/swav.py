@@ -66,7 +66,7 @@ class SwAVParams(Params):
         "sinkhorn", "sinkhorn: every group gets its share of a batch; softmax: each view goes where it likes"
     )
     epsilon: float = knob(0.03, "softness of the codes", 0.005, 1.0, paper=0.05, log=True)
-    temperature: float = knob(0.1, "softmax temperature of the prediction", 0.01, 1.0, log=True)
+    temperature: float = knob(0.1, "softmax temperature of the prediction", 0.01, 1.0, log=True, fold=True)
     small: int = knob(2, "small crops besides the two large ones", 0, 12, tiny=2, paper=6)
     crop: float = knob(0.5, "least share of a picture that a large crop keeps", 0.05, 1.0, paper=0.14)
     batch: int = knob(64, "pictures a step", 2, 65_536, tiny=8, paper=4096)

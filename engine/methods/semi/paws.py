@@ -63,7 +63,7 @@ class PAWSParams(Params):
     temperature: float = knob(0.1, "softmax temperature of similarity", 0.01, 1.0, log=True)
     sharpen: float = knob(0.25, "temperature of sharpening; 1: none", 0.05, 1.0)
     even: bool = knob(True, "let all classes be guessed equally often on average; without, one may take all")
-    batch: int = knob(64, "pictures without label a step", 2, 65_536, tiny=8, paper=4096)
+    batch: int = knob(64, "pictures without label a step", 2, 65_536, tiny=8, paper=4096, fold=True)
     steps: int = knob(800, "optimiser steps", 1, 10**7, tiny=3, paper=94_000, unit="steps")
     crop: float = knob(0.6, "least share of a picture that a view keeps", 0.05, 1.0, paper=0.14, fold=True)
     strength: float = knob(0.4, "strength of the distortion of colour", 0.0, 2.0, paper=1.0, fold=True)
