@@ -67,6 +67,8 @@ def main(runs=20, steps=2000):
 
 
 def opened(page):
+    """Seconds from the address to the curves, of a page that was at rest before."""
+    page.wait_for_timeout(1500)
     began = time.perf_counter()
     page.reload(wait_until="commit")
     page.wait_for_selector(PARTS["Curves"])
