@@ -1,6 +1,7 @@
 // Knobs of a lens and its answer, or the answers of two models to the same. A seat is one model's: at most one request
 // of it is under way, and the last wish is always the one that is shown.
 const STATES = new WeakMap()
+const SETTLED = 300  // milliseconds until the page is told of a knob: its rerun would hold up the answer
 
 export default function (component) {
   const { data, parentElement, setStateValue } = component
@@ -93,7 +94,8 @@ export default function (component) {
   const change = (name, value, released) => {
     state.values[name] = value
     follow()
-    if (released) setStateValue("values", { ...state.values })
+    clearTimeout(state.told)
+    if (released) state.told = setTimeout(() => setStateValue("values", { ...state.values }), SETTLED)
   }
   const pick = (at) => {
     state.pick = at
