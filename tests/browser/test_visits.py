@@ -51,7 +51,7 @@ def until(says, seconds=120):
 def test_a_first_visit_leads_to_play_in_two_clicks(visit, shots):
     page = visit("/")
     for door in ("Teach", "Explore", "Debug"):
-        assert page.get_by_role("heading", name=door, exact=True).is_visible()
+        page.get_by_role("heading", name=door, exact=True).wait_for()
     page.screenshot(path=shots / "home.png")
     page.get_by_role("link", name="Open it").click()
     page.get_by_text("stored answer").or_(page.get_by_text("live", exact=True)).first.wait_for()
