@@ -13,7 +13,7 @@ from engine.augment.magnitudes import LARGEST
 from engine.bench import Bench
 from engine.lenses.classifier import Classifies
 from engine.lenses.saliency import input_gradient, occlusion, over_pixels
-from engine.lenses.views import USUAL, places, told
+from engine.lenses.views import USUAL, in_all_views, places
 from engine.method import Bars, Lens, Overlay, Params, Pictures, Report, knob
 from engine.metrics.doubts import doubts
 
@@ -54,7 +54,7 @@ def of_most(values: Tensor) -> Tensor:
 @torch.no_grad()
 def look_glance(model: Classifies, params: GlanceParams, images: Tensor, bench: Bench) -> Report:
     """The answer, and whether it stands: under augmentation, over views, with faults, with parts hidden."""
-    logits = bench.recall(lambda: told(model, images), "views", images)[places(USUAL), 0]
+    logits = in_all_views(model, images, bench)[1][places(USUAL), 0]
     views = logits.softmax(dim=1)
     label, many = int(views[0].argmax()), views.shape[1] > ALL
     likely = views[0].topk(LIKELY).indices if many else torch.arange(views.shape[1], device=views.device)

@@ -43,9 +43,14 @@ def places(views: tuple[Name, ...]) -> list[int]:
     return [i for i, name in enumerate(NAMES) if name in views]
 
 
+def in_all_views(model: Classifies, images: Tensor, bench: Bench) -> tuple[Tensor, Tensor]:
+    """The first picture in all views, (K, C, S, S), and what is said of all pictures in them; asked once."""
+    return bench.recall(lambda: (fan(images)[:, 0], told(model, images)), "views", images)
+
+
 def look_fan(model: Classifies, params: FanParams, images: Tensor, bench: Bench) -> Report:
     """One picture in all views, what each is called, and what the chosen ones say together."""
-    seen, logits = bench.recall(lambda: (fan(images)[:, 0], told(model, images)), "views", images)
+    seen, logits = in_all_views(model, images, bench)
     chosen = places(params.views)
     chance = logits[:, 0].softmax(dim=1)
     whole = merged(logits[chosen], params.merge)[0]

@@ -10,7 +10,7 @@ from engine.bench import Bench, Setup
 from engine.data.base import Facts
 from engine.lenses.classifier import Classifies
 from engine.lenses.glance import ANSWERS, GLANCE
-from engine.lenses.views import USUAL
+from engine.lenses.views import LOOK_FAN, USUAL
 
 
 class Net(nn.Module):
@@ -85,3 +85,14 @@ def test_answers_are_the_classes_of_all_pictures():
     chance = Net()(picture(4)).softmax(1)
     assert told["says"] == [f"class {i}" for i in chance.argmax(1).tolist()]
     assert torch.allclose(told["sure"], chance.amax(1))
+
+
+def test_what_another_lens_asked_is_remembered_and_fits():
+    network, bench = model(), Bench(Setup(device="cpu"))
+    (fan,) = LOOK_FAN.answers(network, LOOK_FAN.params.make({"views": list(USUAL)}), picture(), bench)
+    before = network.model.asked
+    told = glance(network, bench)
+    alone = Net()
+    glance(Classifies(alone, network.facts), Bench(Setup(device="cpu")))
+    assert network.model.asked - before == alone.asked - len(FAN)
+    assert torch.equal(told["probability"].max(), fan["as_it_is"].max())
