@@ -22,16 +22,22 @@ class Classifies(nn.Module):
         return self.model(images)
 
 
-def as_classifier(model: nn.Module, facts: Facts, data: str = "") -> Classifies | None:
-    """`model`, in eval mode, as a classifier of the data's classes; None when it gives a picture no row of logits."""
-    if len(facts.classes) < 2:
-        return None
+def answer_to(model: nn.Module, facts: Facts) -> Tensor | None:
+    """What `model`, in eval mode, gives for one black picture; None when its `forward` is for something else."""
     weight = next(iter(model.parameters()), torch.empty(0))
     picture = torch.zeros(1, facts.channels, facts.size, facts.size, device=weight.device)
     try:
         with torch.no_grad():
             told = model(picture)
-    except (TypeError, ValueError, RuntimeError):  # its `forward` is for something else
+    except (TypeError, ValueError, RuntimeError):
         return None
-    fits = isinstance(told, Tensor) and told.shape == (1, len(facts.classes))
+    return told if isinstance(told, Tensor) else None
+
+
+def as_classifier(model: nn.Module, facts: Facts, data: str = "") -> Classifies | None:
+    """`model`, in eval mode, as a classifier of the data's classes; None when it gives a picture no row of logits."""
+    if len(facts.classes) < 2:
+        return None
+    told = answer_to(model, facts)
+    fits = told is not None and told.shape == (1, len(facts.classes))
     return Classifies(model, facts, data) if fits else None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from engine.data.base import Facts
+from engine.lenses.classifier import answer_to
 
 
 class Segments(nn.Module):
@@ -26,12 +26,6 @@ def as_segmenter(model: nn.Module, facts: Facts) -> Segments | None:
     classes = getattr(model, "classes", None)
     if not isinstance(classes, tuple) or len(classes) < 2:
         return None
-    weight = next(iter(model.parameters()), torch.empty(0))
-    picture = torch.zeros(1, facts.channels, facts.size, facts.size, device=weight.device)
-    try:
-        with torch.no_grad():
-            told = model(picture)
-    except (TypeError, ValueError, RuntimeError):  # its `forward` is for something else
-        return None
-    fits = isinstance(told, Tensor) and told.shape == (1, len(classes), facts.size, facts.size)
+    told = answer_to(model, facts)
+    fits = told is not None and told.shape == (1, len(classes), facts.size, facts.size)
     return Segments(model, classes) if fits else None
