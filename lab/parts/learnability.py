@@ -80,7 +80,7 @@ def game(atlas: Atlas) -> None:
         left = ", ".join(now.names[group] for group in now.dealt.skipped)
         st.caption(f"Too small to be asked about: {left}.")
     if now.trial is not None:
-        ask(atlas, now)
+        ask(atlas, now, now.trial)
     else:
         result(atlas, now)
 
@@ -125,10 +125,8 @@ def copies(thumbnails: np.ndarray) -> np.ndarray:
     return np.unique(np.array(told, dtype="S16"), return_inverse=True)[1]
 
 
-def ask(atlas: Atlas, now: Round) -> None:
+def ask(atlas: Atlas, now: Round, trial: Trial) -> None:
     """One trial, answered by the arrow keys or the buttons."""
-    trial = now.trial
-    assert trial is not None
     count, total = len(now.given), len(now.dealt.trials)
     left, right = st.columns(2, gap="large")
     with left:
