@@ -7,6 +7,7 @@ export default function (component) {
   const { data, parentElement, setStateValue } = component
   const state = BENCHES.get(parentElement) ?? { built: null, values: {}, pick: 0, sides: [] }
   BENCHES.set(parentElement, state)
+  state.setStateValue = setStateValue
   const root = parentElement.querySelector(".bench")
   const words = root.querySelector(".says")
 
@@ -63,13 +64,13 @@ export default function (component) {
   const change = (name, value, released) => {
     state.values[name] = value
     data.asks.forEach((_, i) => ask(i))
-    if (released) setStateValue("values", { ...state.values })
+    tell(state, "values", released ? { ...state.values } : undefined)
   }
   const choose = (at) => {
     state.pick = at
     show()
     data.asks.forEach((_, i) => ask(i))
-    setStateValue("pick", at)
+    tell(state, "pick", at)
   }
 
   const built = JSON.stringify([data.asks, data.knobs.map((knob) => knob.name)])

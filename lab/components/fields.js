@@ -1,4 +1,12 @@
 // The knobs of a lens: what one drags, chooses, types, paints or picks.
+const SETTLED = 300  // milliseconds until the page is told of a change: its rerun would hold up the answer
+
+// Tell the page, once the hand rests, of the value that was chosen last under a name; without a value wait on.
+function tell(state, name, value) {
+  state.waiting ??= {}
+  clearTimeout(state.waiting[name])
+  if (value !== undefined) state.waiting[name] = setTimeout(() => state.setStateValue(name, value), SETTLED)
+}
 
 // A brush over the picked picture: CELLS x CELLS, told as hexadecimal digits, four cells each; "" when nothing is painted.
 const CELLS = 32

@@ -1,12 +1,12 @@
 // Knobs of a lens and its answer, or the answers of two models to the same. A seat is one model's: at most one request
 // of it is under way, and the last wish is always the one that is shown.
 const STATES = new WeakMap()
-const SETTLED = 300  // milliseconds until the page is told of a knob: its rerun would hold up the answer
 
 export default function (component) {
   const { data, parentElement, setStateValue } = component
   const state = STATES.get(parentElement) ?? { seats: [], takes: [], at: 0, timer: null, built: null, asked: null, values: {}, pick: 0 }
   STATES.set(parentElement, state)
+  state.setStateValue = setStateValue
   state.data = data  // what is under way, and the fields, outlive the models that were here when they began
   const root = parentElement.querySelector(".live")
   const stages = root.querySelector(".stages")
@@ -94,14 +94,13 @@ export default function (component) {
   const change = (name, value, released) => {
     state.values[name] = value
     follow()
-    clearTimeout(state.told)
-    if (released) state.told = setTimeout(() => setStateValue("values", { ...state.values }), SETTLED)
+    tell(state, "values", released ? { ...state.values } : undefined)
   }
   const pick = (at) => {
     state.pick = at
     root.querySelectorAll(".easel").forEach((box) => box.renew())
     follow()
-    setStateValue("pick", at)
+    tell(state, "pick", at)
   }
   Object.assign(state, { change, choose: pick })
 
