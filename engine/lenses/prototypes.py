@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.bench import Bench
 from engine.data.base import Facts
 from engine.data.subset import labels_of, spread
-from engine.method import Bars, Lens, Matrix, Params, Pictures, Report, Table, knob
+from engine.method import Curves, Lens, Matrix, Params, Pictures, Report, Table, knob
 from engine.metrics.neighbours import NEAREST
 from engine.ops.sinkhorn import sinkhorn
 
@@ -30,6 +30,11 @@ class GroupsParams(Params):
     after: int = knob(0, "so many of the largest left out", 0, 1000)
     bank: int = knob(2000, "pictures that are sorted into the groups", 10, 100_000, tiny=40)
     data: str = knob("", "where they come from; empty: what the network was trained on", fold=True)
+
+
+def by_place(values: Tensor) -> Tensor:
+    """Values (K,) as a curve (K, 2) over 1, 2, ... K."""
+    return torch.stack([torch.arange(1.0, len(values) + 1), values.float().cpu()], dim=1)
 
 
 @torch.no_grad()
@@ -57,8 +62,8 @@ def groups(model: Grouping, params: GroupsParams, images: None, bench: Bench) ->
         said.append(f"{classes[int(counts.argmax())]} {counts.max().item() / len(within):.0%}")
     return {
         **dict(zip(NEAREST, found, strict=False)), "group": chosen + 1, "pictures": sizes[chosen], "mostly": said,
-        "size": sizes[order].float() / len(scores), "even": torch.full((len(order),), 1 / len(order)),
-        "place": [str(1 + place) for place in range(len(order))],
+        "share of pictures": by_place(sizes[order].float() / len(scores)),
+        "even share": by_place(torch.full((len(order),), 1 / len(order))),
     }  # fmt: skip
 
 
@@ -68,8 +73,8 @@ PROTOTYPES = Lens(
         Pictures(NEAREST, "A row a group: the training pictures nearest to its prototype."),
         Table(("group", "pictures", "mostly"), "How many pictures have it as their nearest, and which class most of "
               "them are of, though no class was ever told."),
-        Bars(("size", "even", "place"), "The share of pictures in each group, the largest first; all alike would be "
-             "even. One group with everything is collapse."),
+        Curves(("share of pictures", "even share"), "The share of pictures in each group, the largest first; all alike "
+               "would be even. One group with everything is collapse.", over="group, by size"),
     ),
     "What did it sort pictures by?", takes="nothing",
 )  # fmt: skip
@@ -96,16 +101,16 @@ def codes(model: Grouping, params: CodesParams, images: None, bench: Bench) -> R
         **{f"code, {name}": code[rows][:, columns] for name, code in found.items()},
         "rows": [f"picture {row + 1}" for row in rows.tolist()],
         "columns": [f"{column + 1}" for column in columns.tolist()],
-        **{f"share, {name}": code.mean(dim=0)[order] for name, code in found.items()},
-        "place": [str(1 + place) for place in range(len(order))],
+        **{f"share, {name}": by_place(code.mean(dim=0)[order]) for name, code in found.items()},
     }  # fmt: skip
 
 
 CODES = Lens(
     "Sharing out", CodesParams, codes,
     (
-        Bars((*(f"share, {name}" for name in ITERATIONS), "place"), "What each group gets of a batch, the greediest "
-             "first. Without an iteration pictures go where they like; with each, shares come nearer to each other."),
+        Curves(tuple(f"share, {name}" for name in ITERATIONS), "What each group gets of a batch, the greediest first. "
+               "Without an iteration pictures go where they like; with each, shares come nearer to each other.",
+               over="group, by greed"),
         Matrix(("code, none", "code, 3 iterations"), "How the first pictures (rows) are divided among the greediest "
                "groups (columns), before and after."),
     ),
