@@ -151,7 +151,8 @@ class Claim:
     """The paper's claim in a sentence and how it is measured here; `receipts` runs every arm over paired seeds.
 
     figure: the number in the last report that is compared. arms: name -> knobs that differ from the demo; the first is
-    the method, the second the contrast. baseline: the number in the same report that the demo must beat.
+    the method, the second the contrast. baseline: the number in the same report that the demo must beat. course:
+    numbers that the receipt keeps at each evaluation of every arm, and with them a map of test pictures.
     """
 
     says: str
@@ -159,6 +160,7 @@ class Claim:
     arms: Mapping[str, Mapping[str, Any]]
     baseline: str
     higher: bool = True
+    course: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

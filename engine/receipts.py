@@ -24,12 +24,16 @@ from engine.files import replace_file
 
 @dataclass(frozen=True)
 class Outcome:
-    """One demo run: the claim's figure and baseline at its end; wall and CPU seconds of one thread."""
+    """One demo run: the claim's figure and baseline at its end; wall and CPU seconds of one thread.
+
+    course: "step", "seconds" (of CPU) and the claim's course, a number an evaluation.
+    """
 
     figure: float
     baseline: float
     wall: float
     cpu: float
+    course: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,10 +111,16 @@ def outcome(id: str, values: Mapping[str, Any], seed: int) -> Outcome:
     bench = Bench(Setup.make({"seed": seed, "device": "cpu"}))
     model = method.build(params, bench.facts(params))
     last: dict[str, Any] = {}
-    for last in drive(method, model, params, bench):  # noqa: B007 - only the last report counts
-        pass
+    course: dict[str, list[float]] = {}
+    for last in drive(method, model, params, bench):
+        if bench.due and method.claim.course:
+            now = {"step": bench.done, "seconds": time.process_time() - cpu} | last
+            for name in ("step", "seconds", *method.claim.course):
+                if name in now:
+                    course.setdefault(name, []).append(float(f"{float(now[name]):.4g}"))
     figure, baseline = (float(last[name]) for name in (method.claim.figure, method.claim.baseline))
-    return Outcome(figure, baseline, wall=round(time.monotonic() - started, 1), cpu=round(time.process_time() - cpu, 1))
+    wall, cpu = time.monotonic() - started, time.process_time() - cpu
+    return Outcome(figure, baseline, round(wall, 1), round(cpu, 1), course)
 
 
 def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, workers: int | None = None) -> Receipt:

@@ -1,4 +1,4 @@
-"""Judging features by their neighbours: no training, no knobs that matter, one matrix product."""
+"""What features say of all pictures of a set, and what is most alike by them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from engine.data.base import Batch, Dataset
-from engine.metrics.classification import accuracy
-from engine.metrics.readers import knn_scores
 from engine.ops.neighbours import nearest_neighbours
 
 PIXELS = nn.Sequential(nn.AdaptiveAvgPool2d(28), nn.Flatten())
@@ -32,46 +30,9 @@ def embed_all(embed: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> tu
     return torch.cat(features), torch.cat(labels)
 
 
-def knn_accuracy(
-    embed: Callable[[Tensor], Tensor], known: Iterable[Batch], asked: Iterable[Batch], classes: int, k: int = 20
-) -> Tensor:
-    """Share right, in [0, 1], when the k known images with the most similar features vote on each asked one's class.
-
-    The weighted vote of `knn_scores`; k is lowered to the number of known images. A 0-d tensor.
-    """
-    bank, labels = embed_all(embed, known)
-    queries, truth = embed_all(embed, asked)
-    votes = knn_scores(bank, labels, queries, classes, min(k, len(bank)))
-    return accuracy(votes.argmax(dim=1), truth)
-
-
 def shared_classes(data: Dataset, test: Dataset) -> int:
     """The number of classes of both; 0 when they have none, or not the same (as in few-shot learning)."""
     return len(data.facts.classes) if data.facts.classes == test.facts.classes else 0
-
-
-def judge(
-    embed: Callable[[Tensor], Tensor], data: Dataset, test: Dataset, chunks: Callable[[Dataset], Iterable[Batch]]
-) -> dict[str, float]:
-    """How often the most similar images of `data` know the class of an image of `test`: by "features" of `embed`, and
-    by "pixels". Nothing when the two do not share labelled classes. chunks: a set's batches, as `bench.chunks`.
-    """
-    if not (classes := shared_classes(data, test)):
-        return {}
-    return {
-        name: knn_accuracy(each, chunks(data), chunks(test), classes).item()
-        for name, each in (("features", embed), ("pixels", PIXELS))
-    }
-
-
-def compare(before: dict[str, float], after: dict[str, float]) -> dict[str, Any]:
-    """What `judge` found before and after training, as a report: "neighbours" (the share after), "untrained" (before),
-    and the bars "right" by "way", the pixels among them. Nothing when it found nothing."""
-    if not after:
-        return {}
-    right = torch.tensor([after["features"], before["features"], after["pixels"]])
-    ways = ["features", "features before training", "pixels"]
-    return {"neighbours": right[0], "untrained": right[1], "right": right, "way": ways}
 
 
 def nearest(bank: Tensor, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -11,16 +11,12 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from engine.nets.normalise import Normalise
+from engine.nets.normalise import PIXELS, Normalise
 from engine.nets.vit import Block, VisionTransformer, attention_weights, init_linear, sincos_positions
 from engine.ops.patchify import Masking, block_noise, grid_noise, masking, patchify, take, uniform_noise, unpatchify
 
 Kind = Literal["random", "block", "grid"]
 NOISE = {"random": uniform_noise, "block": block_noise, "grid": grid_noise}
-PIXELS = {1: ((0.286,), (0.353,)), 3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
-"""Mean and deviation that are taken off, by channels: those of the garments, and ImageNet's as the release has them."""
-
-
 RELEASED_HEADS, RELEASED_DECODER_HEADS = {768: 12, 1024: 16, 1280: 16}, 16
 """Attention heads of the released encoders, by width, and of their decoders: what the weights' shapes do not tell."""
 
@@ -83,6 +79,12 @@ class MaskedViT(VisionTransformer):
         )
         model.load_state_dict(dict(weights))
         return model
+
+    def embed(self, images: Tensor) -> Tensor:
+        if images.shape[-2:] != (self.size, self.size):
+            height, width = images.shape[-2:]
+            raise ValueError(f"images: expected {self.size} x {self.size} pixels, got {height} x {width}; resize them")
+        return super().embed(images)
 
     def forward(self, images: Tensor, hidden: Masking) -> Tensor:  # type: ignore[override]
         """What the network paints in every patch, (B, L, P) in float32, from the visible ones alone."""

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+PIXELS = {1: ((0.286,), (0.353,)), 3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
+"""Mean and deviation that our transformers take off, by channels: those of the garments, and ImageNet's as released
+ones have them."""
+
 
 class Normalise(nn.Module):
     """(B, C, H, W) RGB in [0, 1] -> (x - mean) / deviation, channel by channel, after a turn to BGR if asked.

@@ -107,9 +107,10 @@ def init_linear(module: nn.Module) -> None:
 
 
 class VisionTransformer(nn.Module):
-    """(B, channels, size, size) -> tokens (B, 1 + L, width), the class token first, after the last LayerNorm.
+    """(B, channels, H, W) -> tokens (B, 1 + L, width), the class token first, after the last LayerNorm.
 
-    L = (size / patch)^2. `embed` and `encode` are the two halves of `forward`: whoever hides tokens stands between.
+    L = H / patch * W / patch. size: height and width for which positions are made; see `positions` for others. `embed`
+    and `encode` are the two halves of `forward`: whoever hides tokens stands between.
     """
 
     pos_embed: Tensor
@@ -130,10 +131,19 @@ class VisionTransformer(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """Patches with their positions, without the class token: (B, L, width)."""
-        if images.shape[-2:] != (self.size, self.size):
-            height, width = images.shape[-2:]
-            raise ValueError(f"images: expected {self.size} x {self.size} pixels, got {height} x {width}; resize them")
-        return self.patch_embed(images) + self.pos_embed[:, 1:]
+        height, width = images.shape[-2:]
+        if height % self.patch or width % self.patch:
+            raise ValueError(f"images: {height} x {width} pixels are no whole number of {self.patch}-pixel patches")
+        return self.patch_embed(images) + self.positions(height // self.patch, width // self.patch)
+
+    def positions(self, rows: int, columns: int) -> Tensor:
+        """Positions (1, rows * columns, width): the grid's own, or these stretched over another number of patches by
+        bicubic interpolation, as for small crops (Caron et al. 2021)."""
+        own = self.pos_embed[:, 1:]
+        if (rows, columns) == (self.grid, self.grid):
+            return own
+        square = own.transpose(1, 2).unflatten(2, (self.grid, self.grid))
+        return F.interpolate(square, (rows, columns), mode="bicubic").flatten(2).transpose(1, 2)
 
     def encode(self, tokens: Tensor) -> Tensor:
         """Any N of the embedded patches, in any order: (B, N, width) -> (B, 1 + N, width)."""
@@ -153,3 +163,10 @@ class VisionTransformer(nn.Module):
         """The class token put before embedded patches: (B, N, width) -> (B, 1 + N, width)."""
         first = self.cls_token + self.pos_embed[:, :1]
         return torch.cat((first.expand(len(tokens), -1, -1), tokens), dim=1)
+
+
+class ClassToken(VisionTransformer):
+    """(B, channels, H, W) -> (B, width): the class token alone, after the last LayerNorm."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images)[:, 0]

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+from typing import TypeVar
+
 import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+N = TypeVar("N", bound=nn.Module)
+
+
+def follower(net: N) -> N:
+    """A copy of `net` that no optimiser moves: it follows by `ema_update`."""
+    return copy.deepcopy(net).requires_grad_(False)
 
 
 @torch.no_grad()

@@ -43,8 +43,9 @@ from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import spread
 from engine.lenses.masked import ATTENTION, HIDE_MORE, PAINTED, RECONSTRUCT, WRONG, paint, seeded
-from engine.method import Bars, Claim, Curves, Lens, Method, Params, Pictures, Report, Table, knob
-from engine.metrics.neighbours import NEAREST, PIXELS, compare, judge, most_alike
+from engine.method import Claim, Curves, Lens, Method, Params, Pictures, Report, Table, knob
+from engine.metrics.neighbours import NEAREST, PIXELS, most_alike
+from engine.metrics.readout import COURSE, WORTH, Readout
 from engine.nets.masked_vit import Decoder, Kind, MaskedViT
 from engine.ops.decay import decay_groups
 from engine.ops.fill import smooth_fill
@@ -74,7 +75,7 @@ class MAEParams(Params):
     decoder_width: int = knob(64, "numbers a token in the decoder", 8, 4096, tiny=16, paper=512, fold=True)
     decoder_depth: int = knob(1, "blocks of the decoder", 1, 64, paper=8, fold=True)
     decoder_heads: int = knob(2, "attention heads of the decoder", 1, 64, paper=16, fold=True)
-    judged: int = knob(4000, "labelled pictures by which features are judged", 20, 10**6, tiny=40, fold=True)
+    labels: int = knob(200, "labelled pictures by which features are judged", 20, 10**6, tiny=40, fold=True)
     size: int = knob(28, "height and width", 8, 1024, paper=224, unit="px", fold=True)
 
     @model_validator(mode="after")
@@ -111,8 +112,7 @@ def train(model: MAE, params: MAEParams, bench: Bench) -> Iterator[Report]:
     asked = next(bench.chunks(spread(test, ASKED), ASKED)).images
     masked = model.hide(len(asked), params.ratio, params.mask, seeded(bench, 0))
     known = bench.once(lambda: blind(model, spread(data, ASKED), asked, masked, bench))
-    sets = spread(data, params.judged), spread(test, params.judged)
-    untrained = bench.once(lambda: judge(model.features, *sets, bench.chunks))
+    readout = Readout(bench, spread(data, params.labels), test, model.features)
 
     view = crop_flip(area=(params.crop, 1.0))
     optimizer = torch.optim.AdamW(decay_groups(model, params.weight_decay), params.lr, betas=(0.9, 0.95))
@@ -130,8 +130,7 @@ def train(model: MAE, params: MAEParams, bench: Bench) -> Iterator[Report]:
             with torch.no_grad():
                 test_loss = masked_loss(model(asked, masked), model.targets(asked), masked.mask)
             report |= {"test_loss": test_loss, "of_filling": test_loss / known["smooth_filling"], "filling": 1.0}
-        if bench.done == params.steps:
-            report |= compare(untrained, judge(model.features, *sets, bench.chunks))
+            report |= readout(model.features, last=bench.done == params.steps)
         yield report
 
 
@@ -168,8 +167,7 @@ METHOD = Method(
         Pictures(PAINTED, "Test pictures. The network saw the second column only. It never learned to paint visible "
                  "patches, so judge it by the last one."),
         WRONG,
-        Bars(("right", "way"), "How often the 20 most similar training pictures know a test picture's class. No label "
-             "was used in training. Plain pixels are hard to beat on pictures so small."),
+        *WORTH,
     ),
     lenses=(
         RECONSTRUCT, HIDE_MORE, ATTENTION,
@@ -184,6 +182,7 @@ METHOD = Method(
         "So much is hidden that painting it takes understanding, not going on smoothly. Measured as the error on "
         "hidden patches of test pictures, in parts of that of a smooth filling, with 75 % hidden against 10 %.",
         figure="of_filling",
+        course=COURSE,
         arms={"75 % hidden": {}, "10 % hidden": {"ratio": 0.1}},
         baseline="filling",
         higher=False,

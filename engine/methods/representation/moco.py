@@ -28,7 +28,6 @@ training. Without momentum the loss stays at chance and features end no better t
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator
 from typing import Literal, Self
@@ -45,7 +44,6 @@ from engine.data.subset import spread
 from engine.lenses.features import MAP, NEIGHBOURS
 from engine.losses.contrastive import info_nce_logits
 from engine.method import (
-    Bars,
     Claim,
     Curves,
     Histogram,
@@ -58,12 +56,11 @@ from engine.method import (
     Table,
     knob,
 )  # fmt: skip
-from engine.metrics.embedding import effective_rank
-from engine.metrics.neighbours import compare, judge
+from engine.metrics.readout import ASKED, COURSE, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.groups import in_groups
 from engine.ops.choose import host_generator
-from engine.ops.ema import ema_update
+from engine.ops.ema import ema_update, follower
 from engine.ops.schedule import cosine
 
 Version = Literal["v1", "v2"]
@@ -73,8 +70,8 @@ SCHEDULES: dict[Version, Callable[[int, int, int], float]] = {
     "v2": cosine,
 }
 """Factor of the learning rate at a step of so many: v1 divides it by ten after 120 and 160 of 200 epochs."""
-SHOWN, ASKED = 8, 500
-"""Pictures in an exhibit; pictures asked at an evaluation."""
+SHOWN = 8
+"""Pictures in an exhibit."""
 
 
 class MoCoParams(Params):
@@ -137,7 +134,7 @@ class MoCo(nn.Module):
         self.params, self.facts = params, facts
         # Channels last: on a CPU, too, the small network is 1.6 times as fast so.
         self.query = Encoder(params, facts).to(memory_format=torch.channels_last)
-        self.key = copy.deepcopy(self.query).requires_grad_(False)
+        self.key = follower(self.query)
         self.register_buffer("queue", F.normalize(torch.randn(params.queue, params.dim), dim=1))
         self.register_buffer("pointer", torch.zeros((), dtype=torch.int64))
 
@@ -157,8 +154,7 @@ class MoCo(nn.Module):
 
 def train(model: MoCo, params: MoCoParams, bench: Bench) -> Iterator[Report]:
     data, test = (bench.data(params.data, split, params.size) for split in ("train", "test"))
-    known, asked = spread(data, params.labels), spread(test, ASKED)
-    untrained = bench.once(lambda: judge(model.eval().features, known, test, bench.chunks))
+    readout = Readout(bench, spread(data, params.labels), test, model.eval().features)
     view, factor = VIEWS[params.version](area=(params.crop, 1.0)), SCHEDULES[params.version]
     optimizer = torch.optim.SGD(model.query.parameters(), params.lr, 0.9, weight_decay=params.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -179,19 +175,17 @@ def train(model: MoCo, params: MoCoParams, bench: Bench) -> Iterator[Report]:
         found = (logits.argmax(dim=1) == 0).float().mean()
         report: Report = {"loss": loss.detach(), "chance": math.log(1 + params.queue), "found": found}
         if bench.due:
-            report |= {"one": one[:SHOWN], "two": two[:SHOWN]} | course(model.eval(), known, asked, bench)
-        if bench.done == params.steps:
-            report |= compare(untrained, judge(model.features, known, test, bench.chunks))
+            report |= {"one": one[:SHOWN], "two": two[:SHOWN]}
+            report["networks_agree"] = agreement(model.eval(), test, bench)
+            report |= readout(model.features, model.project, last=bench.done == params.steps)
         yield report
 
 
 @torch.no_grad()
-def course(model: MoCo, known: Dataset, asked: Dataset, bench: Bench) -> Report:
-    """How good the features are by now, in how many directions they vary, and how near the key network is."""
-    images = torch.cat([batch.images for batch in bench.chunks(asked)])
-    agree = (model.query(images) * model.key(images)).sum(dim=1).mean()
-    report: Report = {"directions": effective_rank(model.features(images).float()), "networks_agree": agree}
-    return report | judge(model.features, known, asked, bench.chunks)
+def agreement(model: MoCo, test: Dataset, bench: Bench) -> Tensor:
+    """Mean cosine of the two networks' keys of a picture."""
+    images = torch.cat([batch.images for batch in bench.chunks(spread(test, ASKED))])
+    return (model.query(images) * model.key(images)).sum(dim=1).mean()
 
 
 class SimilarityParams(Params):
@@ -227,13 +221,9 @@ METHOD = Method(
         Curves(("loss", "chance"), "InfoNCE; chance is log(1 + queue). It rises when the queue fills with real keys, "
                "which are harder to tell apart than the random ones it began with, and falls again."),
         Curves(("found",), "Share of queries whose own key comes first among all keys of the queue."),
-        Curves(("features", "pixels"), "How often the most similar of a few labelled pictures know the class: by "
-               "features that were learned without a label, and by plain pixels."),
-        Curves(("directions",), "In how many directions features vary; 1 is collapse."),
         Curves(("networks_agree",), "Cosine of the two networks' keys for a picture: how far the slow one is behind."),
         Pictures(("one", "two"), "Two views of each picture: query and key."),
-        Bars(("right", "way"), "The same on all test pictures at the end: how often do the 20 most similar labelled "
-             "pictures know the class?"),
+        *WORTH,
     ),
     lenses=(
         NEIGHBOURS,
@@ -252,6 +242,7 @@ METHOD = Method(
         "The queue needs a slowly following key network: with a momentum of 0 its keys come from networks that differ, "
         "and learning fails. Measured as the share of test pictures whose class the nearest of 200 labelled ones know.",
         figure="neighbours",
+        course=COURSE,
         arms={"MoCo": {}, "no momentum": {"momentum": 0.0}},
         baseline="untrained",
     ),

@@ -42,15 +42,15 @@ from engine.data.base import Dataset, Facts
 from engine.data.subset import spread
 from engine.lenses.features import MAP, NEIGHBOURS, PAIRS
 from engine.losses.contrastive import nt_xent
-from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, knob
-from engine.metrics.embedding import alignment, effective_rank, uniformity
-from engine.metrics.neighbours import compare, judge
+from engine.method import Claim, Curves, Method, Params, Pictures, Report, knob
+from engine.metrics.embedding import alignment, uniformity
+from engine.metrics.readout import ASKED, COURSE, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.projection import projection
 from engine.ops.schedule import cosine
 
-SHOWN, ASKED = 8, 500
-"""Pictures in an exhibit; pictures asked at an evaluation."""
+SHOWN = 8
+"""Pictures in an exhibit."""
 
 
 class SimCLRParams(Params):
@@ -96,8 +96,7 @@ class SimCLR(nn.Module):
 
 def train(model: SimCLR, params: SimCLRParams, bench: Bench) -> Iterator[Report]:
     data, test = (bench.data(params.data, split, params.size) for split in ("train", "test"))
-    known, asked = spread(data, params.labels), spread(test, ASKED)
-    untrained = bench.once(lambda: judge(model.eval().features, known, test, bench.chunks))
+    readout = Readout(bench, spread(data, params.labels), test, model.eval().features)
     optimizer = torch.optim.SGD(model.parameters(), params.lr, 0.9, weight_decay=params.weight_decay)
     warmup = min(params.warmup, params.steps)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, params.steps, warmup))
@@ -110,26 +109,18 @@ def train(model: SimCLR, params: SimCLRParams, bench: Bench) -> Iterator[Report]
         report: Report = {"loss": loss.detach(), "chance": math.log(2 * params.batch - 1)}
         if bench.due:
             report |= dict(zip(("one", "two"), (view[:SHOWN] for view in views), strict=True))
-            report |= course(model.eval(), known, asked, bench)
-        if bench.done == params.steps:
-            report |= compare(untrained, judge(model.features, known, test, bench.chunks))
+            report |= readout(model.eval().features, model.project, last=bench.done == params.steps)
+            report |= spread_out(model, test, bench)
         yield report
 
 
 @torch.no_grad()
-def course(model: SimCLR, known: Dataset, asked: Dataset, bench: Bench) -> Report:
-    """How good the features are by now; how near partners lie and how evenly pictures cover the sphere; whether all
-    ends in few directions."""
-    images = torch.cat([batch.images for batch in bench.chunks(asked)])
+def spread_out(model: SimCLR, test: Dataset, bench: Bench) -> Report:
+    """How near partners lie, and how evenly pictures cover the sphere."""
+    images = torch.cat([batch.images for batch in bench.chunks(spread(test, ASKED))])
     dice = torch.Generator(bench.device).manual_seed(0)
     one, two = (model.project(model.view(images, dice)) for _ in range(2))
-    report: Report = {
-        "alignment": alignment(one, two), "uniformity": uniformity(one),
-        "directions": effective_rank(model.features(images).float()), "directions after the head": effective_rank(one),
-    }  # fmt: skip
-    report |= judge(model.features, known, asked, bench.chunks)
-    after = judge(model.project, known, asked, bench.chunks)
-    return report | ({"after the head": after["features"]} if after else {})
+    return {"alignment": alignment(one, two), "uniformity": uniformity(one)}
 
 
 METHOD = Method(
@@ -140,14 +131,10 @@ METHOD = Method(
     exhibits=(
         Curves(("loss", "chance"), "NT-Xent; chance is log(2B - 1). Without negatives it is the distance of partners, "
                "and falls to 0 at once: everything has become one point."),
-        Curves(("features", "after the head", "pixels"), "How often the most similar of a few labelled pictures know "
-               "the class: by the features, by what the head makes of them, and by plain pixels."),
         Curves(("alignment",), "Mean squared distance of two views of a picture on the sphere: 0 is the same point."),
         Curves(("uniformity",), "How evenly pictures cover the sphere; the more negative the better, 0 is collapse."),
-        Curves(("directions", "directions after the head"), "In how many directions features vary; 1 is collapse."),
         Pictures(("one", "two"), "Two views of each picture, as the loss compares them."),
-        Bars(("right", "way"), "The same on all test pictures at the end: how often do the 20 most similar labelled "
-             "pictures know the class?"),
+        *WORTH,
     ),
     lenses=(NEIGHBOURS, PAIRS, MAP),
     claim=Claim(
@@ -155,6 +142,7 @@ METHOD = Method(
         "Measured as the share of test pictures whose class the nearest of 200 labelled ones know, against views that "
         "are cropped only (baseline: the network before training).",
         figure="neighbours",
+        course=COURSE,
         arms={"both": {}, "crop only": {"strength": 0.0}, "distortion only": {"crop": 1.0},
               "no negatives": {"negatives": False}},
         baseline="untrained",

@@ -47,16 +47,15 @@ from engine.data.subset import spread
 from engine.lenses.features import MAP, NEIGHBOURS, PAIRS
 from engine.lenses.prototypes import CODES, PROTOTYPES
 from engine.losses.swapped import swapped_prediction
-from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, knob
-from engine.metrics.embedding import effective_rank
-from engine.metrics.neighbours import compare, judge
+from engine.method import Claim, Curves, Method, Params, Pictures, Report, knob
+from engine.metrics.readout import ASKED, COURSE, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.projection import projection
 from engine.ops.schedule import cosine
 from engine.ops.sinkhorn import sinkhorn
 
-SHOWN, ASKED = 8, 500
-"""Pictures in an exhibit; pictures asked at an evaluation."""
+SHOWN = 8
+"""Pictures in an exhibit."""
 
 
 class SwAVParams(Params):
@@ -144,8 +143,7 @@ class SwAV(nn.Module):
 
 def train(model: SwAV, params: SwAVParams, bench: Bench) -> Iterator[Report]:
     data, test = (bench.data(params.data, split, params.size) for split in ("train", "test"))
-    known, asked = spread(data, params.labels), spread(test, ASKED)
-    untrained = bench.once(lambda: judge(model.eval().features, known, test, bench.chunks))
+    readout = Readout(bench, spread(data, params.labels), test, model.eval().features)
     optimizer = torch.optim.SGD(model.parameters(), params.lr, 0.9, weight_decay=params.weight_decay)
     warmup, crops = min(params.warmup, params.steps), model.crops
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, params.steps, warmup))
@@ -166,23 +164,20 @@ def train(model: SwAV, params: SwAVParams, bench: Bench) -> Iterator[Report]:
         if bench.due:
             sizes = ("large 1", "large 2", "small 1", "small 2")
             report |= {name: view[:SHOWN] for name, view in zip(sizes, seen, strict=False)}
-            report |= course(model.eval(), codes[0], known, asked, bench)
-        if bench.done == params.steps:
-            report |= compare(untrained, judge(model.features, known, test, bench.chunks))
+            report |= groups(model.eval(), codes[0], test, bench)
+            report |= readout(model.features, model.project, last=bench.done == params.steps)
         yield report
 
 
 @torch.no_grad()
-def course(model: SwAV, codes: Tensor, known: Dataset, asked: Dataset, bench: Bench) -> Report:
-    """How good the features are by now; how many groups are in use and how sure a code is; whether all collapses."""
-    images = torch.cat([batch.images for batch in bench.chunks(asked)])
+def groups(model: SwAV, codes: Tensor, test: Dataset, bench: Bench) -> Report:
+    """How many groups test pictures are in, and over how many a code (B, K) of a step is spread."""
+    images = torch.cat([batch.images for batch in bench.chunks(spread(test, ASKED))])
     share = F.one_hot(model(images).argmax(dim=1), model.params.prototypes).float().mean(dim=0)
-    report: Report = {
+    return {
         "groups in use": torch.special.entr(share).sum().exp(),
         "groups in a code": torch.special.entr(codes.float()).sum(dim=1).exp().mean(),
-        "directions": effective_rank(model.features(images).float()),
     }  # fmt: skip
-    return report | judge(model.features, known, asked, bench.chunks)
 
 
 METHOD = Method(
@@ -193,15 +188,11 @@ METHOD = Method(
     exhibits=(
         Curves(("loss", "chance"), "Swapped prediction; chance is the logarithm of the number of groups. A loss of 0 "
                "would mean that every picture is in one group: collapse."),
-        Curves(("features", "pixels"), "How often the most similar of a few labelled pictures know the class: by "
-               "features that were learned without a label, and by plain pixels."),
         Curves(("groups in use",), "How many groups test pictures are in (exp of the entropy); 1 is collapse."),
         Curves(("groups in a code",), "Over how many groups a picture's code is spread."),
-        Curves(("directions",), "In how many directions features vary; 1 is collapse."),
         Pictures(("large 1", "large 2", "small 1", "small 2"), "Crops of each picture. Codes come from the large ones "
                  "and are foretold from all."),
-        Bars(("right", "way"), "The same on all test pictures at the end: how often do the 20 most similar labelled "
-             "pictures know the class?"),
+        *WORTH,
     ),
     lenses=(NEIGHBOURS, PROTOTYPES, CODES, PAIRS, MAP),
     claim=Claim(
@@ -209,6 +200,7 @@ METHOD = Method(
         "end in one. Measured as the share of test pictures whose class the nearest of 200 labelled ones know, with "
         "shares by Sinkhorn's iteration and with a plain softmax (baseline: the network before training).",
         figure="neighbours",
+        course=COURSE,
         arms={"equal shares": {}, "as they like": {"assign": "softmax"}, "two large crops": {"small": 0}},
         baseline="untrained",
     ),

@@ -45,15 +45,14 @@ from engine.lenses.supports import SUPPORTS
 from engine.losses.soft_neighbours import cross_entropy, mean_entropy, sharpened, soft_neighbour
 from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, knob
 from engine.metrics.classification import accuracy
-from engine.metrics.embedding import effective_rank
-from engine.metrics.neighbours import judge
+from engine.metrics.readout import ASKED, COURSE, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.projection import projection
 from engine.ops.choose import host_generator
 from engine.ops.schedule import cosine
 
-SHOWN, ASKED = 8, 500
-"""Pictures in an exhibit; test pictures asked in the course of training."""
+SHOWN = 8
+"""Pictures in an exhibit."""
 
 
 class PAWSParams(Params):
@@ -146,6 +145,7 @@ def train(model: PAWS, p: PAWSParams, bench: Bench) -> Iterator[Report]:
     labelled = everyone.batch(torch.arange(len(everyone))).to(bench.device)
     truth = labels_in(labelled).cpu()
     few = min(p.supports, int(torch.bincount(truth, minlength=classes).min()))
+    readout = Readout(bench, everyone, test, model.eval().features)
     optimizer = torch.optim.AdamW(model.parameters(), p.lr, weight_decay=p.weight_decay)
     warmup = min(p.warmup, p.steps)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, p.steps, warmup))
@@ -169,20 +169,21 @@ def train(model: PAWS, p: PAWSParams, bench: Bench) -> Iterator[Report]:
         if bench.due:
             report |= {"one": views[0][:SHOWN], "two": views[1][:SHOWN], "support": views[2][:SHOWN]}
             model.eval().keep(labelled, chosen)
-            report |= evaluate(model, everyone, test if bench.done == p.steps else spread(test, ASKED), bench)
+            last = bench.done == p.steps
+            report |= readout(model.features, model.project, last)
+            report |= answers(model, test if last else spread(test, ASKED), bench)
         yield report
 
 
 @torch.no_grad()
-def evaluate(model: PAWS, labelled: Dataset, asked: Dataset, bench: Bench) -> Report:
-    """How often the labelled pictures know the class of those asked: by the head, by features, by pixels."""
+def answers(model: PAWS, asked: Dataset, bench: Bench) -> Report:
+    """How often the labelled pictures know, by the head, the class of those asked; and how often each is guessed."""
     batches = list(bench.chunks(asked))
     told, truth = (
         torch.cat(rows) for rows in zip(*((model(one.images), labels_in(one)) for one in batches), strict=True)
     )
-    return judge(model.features, labelled, asked, bench.chunks) | {
+    return {
         "accuracy": accuracy(told.argmax(dim=1), truth),
-        "directions": effective_rank(model.features(batches[0].images).float()),
         "share guessed": told.exp().mean(dim=0), "class": list(model.facts.classes),
     }  # fmt: skip
 
@@ -195,13 +196,12 @@ METHOD = Method(
     exhibits=(
         Curves(("loss",), "Disagreement of sharpened answers, less the entropy of the mean answer. Falls below 0 when "
                "all classes are guessed and each guess is sure."),
-        Curves(("accuracy", "features", "pixels"), "How often the labelled pictures know a test picture's class: by "
-               "what the head makes of them, by the features before it, and by plain pixels."),
+        Curves(("accuracy",), "How often all labelled pictures together know a test picture's class."),
         Curves(("entropy of the mean",), "Entropy of what is guessed on average (nats): its most is the logarithm of "
                "the number of classes; 0 means that all is taken for one class, which is collapse."),
         Curves(("guessed right",), "How often a picture without label is taken for what it is. Its label is looked at "
                "here only."),
-        Curves(("directions",), "In how many directions features vary; 1 is collapse."),
+        *WORTH,
         Pictures(("one", "two", "support"), "Two views of pictures without label, and some of the step's supports."),
         Bars(("share guessed", "class"), "How often each class is guessed among test pictures."),
     ),
@@ -211,6 +211,7 @@ METHOD = Method(
         "share of test pictures that 4 labelled pictures of each class know, against the same network that learned "
         "from those alone (baseline: their pixels).",
         figure="accuracy",
+        course=("accuracy", *COURSE),
         arms={"PAWS": {}, "labelled alone": {"learn": "labelled"}, "not made even": {"even": False}},
         baseline="pixels",
     ),

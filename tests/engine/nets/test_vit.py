@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from timm.layers import resample_abs_pos_embed
 from timm.models.vision_transformer import VisionTransformer as TimmTransformer
 
 from engine.nets.vit import Attention, Block, PatchEmbed, VisionTransformer, sincos_positions
@@ -102,5 +103,13 @@ def test_bad_input():
         net(heads=5)
     with pytest.raises(ValueError, match="multiple of 4"):
         sincos_positions(6, 2, 2)
-    with pytest.raises(ValueError, match="expected 32 x 32 pixels, got 28 x 32; resize"):
+    with pytest.raises(ValueError, match="28 x 32 pixels are no whole number of 8-pixel patches"):
         net()(IMAGES[:, :, :28])
+
+
+def test_other_sizes_stretch_the_positions_as_timm_does():
+    model = net()
+    assert model.positions(model.grid, model.grid) is not None
+    wanted = resample_abs_pos_embed(model.pos_embed, [3, 6], antialias=False)[:, 1:]
+    torch.testing.assert_close(model.positions(3, 6), wanted)
+    assert model(IMAGES[:, :, :24, :16]).shape == (len(IMAGES), 1 + 3 * 2, model.width)
