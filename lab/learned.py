@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Literal, get_args
 from urllib.parse import urlencode
 
@@ -85,6 +86,17 @@ def figures(found: Sequence[Learner], along: Along) -> list[dict[str, Any]]:
             address = "/api/learned/script?" + urlencode(asked)
             told.append({"says": words(number), "lines": lines, "script": address})
     return told
+
+
+def legend(found: Sequence[Learner]) -> str:
+    """The colour of each method, as HTML."""
+    dots = [
+        f'<span style="white-space: nowrap; margin-right: 1.2rem"><i style="display: inline-block; width: 0.7rem; '
+        f'height: 0.7rem; border-radius: 50%; margin-right: 0.45rem; background: {colour_of(one.place)}"></i>'
+        f"{escape(one.title)}</span>"
+        for one in found if not one.arm
+    ]  # fmt: skip
+    return f'<div style="line-height: 2">{" ".join(dots)}</div>'
 
 
 def table(found: Sequence[Learner]) -> dict[str, list]:

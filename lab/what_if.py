@@ -29,7 +29,7 @@ SAYS = {
     "neighbours": "How often the nearest of a few labelled pictures know a test picture's class.",
     "probe": "How often a linear probe, fitted to a few labelled pictures, knows it.",
     "deviation": "How much what the loss compares varies from picture to picture: 1 is evenly spread, 0 is collapse.",
-    "directions": "In how many directions features vary; 1 is collapse.",
+    "directions": "In how many directions features vary, however little they do; 1 is a line.",
     "accuracy": "How often the method itself knows a test picture's class.",
 }
 PLACES = "The same test pictures where {} places them: unit features in the plane in which they vary most."

@@ -26,6 +26,7 @@ found = learned.learners(contrasts)
 if not found:
     st.markdown("Nothing was measured yet: `visionarium receipts representation.simclr --measure`.")
     st.stop()
+st.html(learned.legend(found))
 overlay(learned.figures(found, along), along, key="learned")
 percent = st.column_config.NumberColumn(format="%.3f")
 st.dataframe(

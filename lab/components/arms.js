@@ -52,7 +52,7 @@ export default function (component) {
   }
   const draw = (arm) => {
     const dense = window.devicePixelRatio || 1
-    if (arm.canvas.width !== SIDE * dense) arm.canvas.width = arm.canvas.height = SIDE * dense
+    if (arm.canvas.height !== SIDE * dense) arm.canvas.width = arm.canvas.height = SIDE * dense
     const pen = arm.canvas.getContext("2d", { willReadFrequently: true })  // by the CPU: quick where there is no GPU
     pen.setTransform(dense, 0, 0, dense, 0, 0)
     pen.clearRect(0, 0, SIDE, SIDE)
