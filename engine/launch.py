@@ -52,6 +52,8 @@ def joined() -> Iterator[None]:
     gpus = torch.cuda.is_available() and torch.cuda.device_count() >= here
     if gpus:
         torch.cuda.set_device(place)
+    elif torch.cuda.is_available() and rank_and_ranks()[0] == 0:
+        print(f"{here} ranks have {torch.cuda.device_count()} GPUs: unless told otherwise they compute on the CPU")
     dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo")
     yield  # nothing is torn down: the process ends, and after a failure that would wait for the others
 

@@ -19,8 +19,7 @@ class Draws(Sequence[Tensor]):
         """ValueError when the set is smaller than a batch, or the batch is not the same for every rank."""
         if size < batch:
             raise ValueError(f"batch: {batch} is more than the {size} images of the set; lower it")
-        if batch % ranks:
-            raise ValueError(f"batch: {batch} cannot be shared evenly by {ranks} ranks; make it a multiple of {ranks}")
+        share_out(batch, ranks)
         self._part = slice(rank * batch // ranks, (rank + 1) * batch // ranks)
         self.size, self.batch, self.steps, self.seed, self.loop = size, batch, steps, seed, loop
         self._kept: tuple[int, Tensor] = (-1, torch.empty(0))
@@ -41,3 +40,10 @@ class Draws(Sequence[Tensor]):
             seed = ((self.seed * 1_000_003 + self.loop) * 1_000_003 + epoch) & 0xFFFFFFFF
             self._kept = epoch, torch.randperm(self.size, generator=torch.Generator().manual_seed(seed))
         return self._kept[1]
+
+
+def share_out(batch: int, ranks: int) -> int:
+    """The images that each rank gets of a batch; ValueError when they are not the same for every rank."""
+    if batch % ranks:
+        raise ValueError(f"batch: {batch} cannot be shared evenly by {ranks} ranks; make it a multiple of {ranks}")
+    return batch // ranks

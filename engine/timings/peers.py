@@ -72,7 +72,7 @@ def contrast(batch: int, width: int, device: torch.device) -> Pair:
         loss.backward()
         return loss.detach()
 
-    return Pair(f"NT-Xent, {width} numbers", batch, lambda: once(lambda *z: nt_xent(*z, 0.2)), lambda: once(theirs))
+    return Pair(f"NT-Xent, {width} numbers", batch, lambda: once(lambda z, w: nt_xent(z, w, 0.2)), lambda: once(theirs))
 
 
 def optimisers(*models: nn.Module) -> list[torch.optim.SGD]:
@@ -129,14 +129,13 @@ def swav_steps(how: Size, bench: Bench) -> Iterator[Pair]:
     })  # fmt: skip
     model = swav.SwAV(params, Facts(3, how.size, ()))
     bench.attach(model)
-    other, prototypes = copy.deepcopy(model), lightly().models.modules.SwaVPrototypes(params.dim, params.prototypes)
+    net, prototypes = copy.deepcopy(model), lightly().models.modules.SwaVPrototypes(params.dim, params.prototypes)
     prototypes.to(bench.device)
     with torch.no_grad():
         prototypes.heads[0].weight.copy_(model.prototypes)
         prototypes.heads[0].bias.zero_()
     images, pictures = given(how, bench)
-    other = nn.ModuleDict({"net": other.train(), "prototypes": prototypes})
-    mine, theirs = optimisers(model.train(), other)
+    mine, theirs = optimisers(model.train(), nn.ModuleList([net.train(), prototypes]))
     theirs_loss, crops = lightly().loss.SwaVLoss(params.temperature, params.iterations, params.epsilon), model.crops
     transform = lightly().transforms.SwaVTransform(
         crop_sizes=(how.size, how.small), crop_counts=(2, params.small), cj_strength=params.strength,
@@ -157,7 +156,7 @@ def swav_steps(how: Size, bench: Bench) -> Iterator[Pair]:
     def peer(seen: list[Tensor]) -> Tensor:
         with bench.autocast():
             prototypes.normalize()
-            scores = [prototypes(F.normalize(other["net"].project(view), dim=1)).float() for view in seen]
+            scores = [prototypes(F.normalize(net.project(view), dim=1)).float() for view in seen]
             loss = theirs_loss(scores[:2], scores[2:])[0]
         return their_step(theirs, loss)
 
@@ -175,7 +174,7 @@ def mae_step(knobs: dict[str, Any], bench: Bench, what: str, compiled: bool = Fa
     params = mae.MAEParams.make(knobs)
     model = mae.MAE(params, Facts(3, params.size, ()))
     bench.attach(model)
-    encoder, decoder = (part.to(bench.device) for part in their_mae(model))
+    encoder, decoder = their_mae(model, bench.device)
     images = colours(params.batch, params.size, bench.device)
     hidden = model.hide(params.batch, params.ratio, "random", bench.generator)
     keep = torch.cat((torch.zeros_like(hidden.ids_keep[:, :1]), hidden.ids_keep + 1), dim=1)
@@ -184,9 +183,6 @@ def mae_step(knobs: dict[str, Any], bench: Bench, what: str, compiled: bool = Fa
         torch.optim.AdamW([weight for weight in one.parameters() if weight.requires_grad], 1e-3, (0.9, 0.95))
         for one in (model, both)
     )
-    if compiled:
-        for part in (model, encoder, decoder):
-            part.compile()
 
     def ours() -> Tensor:
         with bench.autocast():
@@ -194,21 +190,26 @@ def mae_step(knobs: dict[str, Any], bench: Bench, what: str, compiled: bool = Fa
             bench.step(mine, loss)
         return loss.detach()
 
+    def paint(seen: Tensor) -> Tensor:
+        tokens = decoder.embed(encoder.encode(seen, idx_keep=keep))
+        masks = decoder.mask_token.to(tokens.dtype).expand(len(seen), hidden.mask.shape[1] - keep.shape[1] + 1, -1)
+        patches = torch.cat((tokens[:, 1:], masks), dim=1)
+        patches = patches.gather(1, hidden.ids_restore[:, :, None].expand_as(patches))
+        return decoder.predict(decoder.decode(torch.cat((tokens[:, :1], patches), dim=1)))[:, 1:].float()
+
+    if compiled:
+        model.compile()
+        paint = torch.compile(paint)
+
     def peer() -> Tensor:
         with bench.autocast():
-            seen = model.normalise(images)
-            tokens = decoder.embed(encoder.encode(seen, idx_keep=keep))
-            masks = decoder.mask_token.to(tokens.dtype).expand(len(seen), hidden.mask.shape[1] - keep.shape[1] + 1, -1)
-            patches = torch.cat((tokens[:, 1:], masks), dim=1)
-            patches = patches.gather(1, hidden.ids_restore[:, :, None].expand_as(patches))
-            told = decoder.predict(decoder.decode(torch.cat((tokens[:, :1], patches), dim=1)))[:, 1:].float()
-            loss = mae.masked_loss(told, model.targets(images), hidden.mask)
+            loss = mae.masked_loss(paint(model.normalise(images)), model.targets(images), hidden.mask)
         return their_step(theirs, loss)
 
     return Pair(what, params.batch, ours, peer)
 
 
-def their_mae(model: mae.MAE) -> list[nn.Module]:
+def their_mae(model: mae.MAE, device: torch.device) -> tuple[Any, Any]:
     """lightly's encoder (timm's ViT) and decoder with the weights of `model`, whose names are the release's too."""
     from timm.models.vision_transformer import VisionTransformer
 
@@ -226,7 +227,7 @@ def their_mae(model: mae.MAE) -> list[nn.Module]:
     ours = model.state_dict()
     for part in (vit, decoder):
         part.load_state_dict({name: ours[name].reshape(value.shape) for name, value in part.state_dict().items()})
-    return [encoder, decoder]
+    return encoder.to(device), decoder.to(device)
 
 
 def given(how: Size, bench: Bench) -> tuple[Tensor, list[Any]]:

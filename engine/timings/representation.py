@@ -83,7 +83,8 @@ def show(rows: Sequence[Row]) -> str:
     lines += [
         f"{row.what:{width}} {row.batch:5} {row.ours:9.1f} ms {row.peer:9.1f} ms {row.ratio:5.2f}x" for row in rows
     ]
-    lines.append("Views are made here of a batch at once, by lightly of one picture at a time, both by one process.")
+    lines.append("Views are made here of a batch at once, by lightly of one picture at a time, both by one process;")
+    lines.append("views of one size go through the network together here, by lightly's examples one after the other.")
     if rows[0].device.startswith("cpu"):
         lines.append("On a CPU, so in small: a GPU has the sizes of the papers, and other ratios.")
     return "\n".join(lines)

@@ -117,7 +117,7 @@ def supervise(folder: Path, joined: Callable[[], None] = lambda: None) -> State:
         child = _start(folder, slot)
         sent = _attend(folder, child)
         ended = _conclude(folder, child.returncode, sent, out_of_memory_kills() > kills)
-        slot.lock.release()
+        slot.release()
     granted(folder, "cancel")
     granted(folder, "pause")
     free_reserve(folder)
