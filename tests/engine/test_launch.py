@@ -89,6 +89,18 @@ def test_a_wish_to_pause_reaches_all_and_the_run_goes_on(tmp_path):
     assert [row["step"] for row in rows(folder)] == list(range(1, 41))
 
 
+def test_sigterm_to_the_launcher_saves_and_cancels(tmp_path):
+    folder = planned(tmp_path / "run", steps=100_000, wait=0.05)
+    process = begun(folder)
+    until(lambda: read_state(folder).get("state") == "running")
+    process.terminate()
+    output, _ = process.communicate(timeout=120)
+    told = read_state(folder)
+    assert (process.returncode, told["state"]) == (4, "cancelled"), output
+    assert told["cause"] == "stopped by SIGTERM; its work is saved"
+    assert [saved for saved, _ in checkpoints(folder)] == [told["step"]]
+
+
 def test_a_rank_that_dies_ends_the_run_with_a_sentence(tmp_path):
     folder = planned(tmp_path / "run", steps=100_000, wait=0.05)
     process = begun(folder)
