@@ -51,6 +51,7 @@ from engine.method import Claim, Curves, Method, Params, Pictures, Report, knob
 from engine.metrics.readout import COURSE, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.projection import projection
+from engine.ops.across import gather, rank, world
 from engine.ops.schedule import cosine
 from engine.ops.sinkhorn import sinkhorn
 
@@ -132,13 +133,13 @@ class SwAV(nn.Module):
         """Codes (B, K) of z (B, dim), those of large crop `place`."""
         if self.params.assign == "softmax":
             return sinkhorn(self.scores(z), self.params.epsilon, 0)
-        everyone = torch.cat((z, self.queue[place])) if with_queue else z
+        everyone = torch.cat((z, self.queue[place][rank() :: world()])) if with_queue else z  # each rank brings a part
         return sinkhorn(self.scores(everyone), self.params.epsilon, self.params.iterations)[: len(z)]
 
     @torch.no_grad()
     def enqueue(self, z: Tensor, place: int) -> None:
-        """Put z (B, dim) before what is in the queue of a large crop; the oldest leave it."""
-        self.queue[place] = torch.cat((z, self.queue[place]))[: self.params.queue]
+        """Put z (B, dim) of all ranks before what is in the queue of a large crop; the oldest leave it."""
+        self.queue[place] = torch.cat((gather(z), self.queue[place]))[: self.params.queue]
 
 
 def train(model: SwAV, params: SwAVParams, bench: Bench) -> Iterator[Report]:
