@@ -182,8 +182,8 @@ def matrix(name: str, values: Mapping[str, Any]) -> Plot:
     return Plot({"title": words(name), "height": height, "encoding": places, "layer": layers}, rows, width)
 
 
-def scatter(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
-    """Points (N, 2), coloured by labels, their pictures shown under the pointer."""
+def scatter(names: Sequence[str], values: Mapping[str, Any], axes: Sequence[str] = ()) -> Plot:
+    """Points (N, 2), coloured by labels, their pictures shown under the pointer; `axes` name what the places mean."""
     points = np.asarray(values[names[0]], np.float64)
     labels = np.asarray(values[names[1]]).astype(int) if len(names) > 1 else np.zeros(len(points), int)
     classes = list(values.get("classes", ()))
@@ -194,15 +194,19 @@ def scatter(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
     if len(names) > 2 and len(points) <= THUMBNAILS:
         rows["image"] = [data_url(picture) for picture in values[names[2]]]
         tooltip.append({"field": "image", "title": "image"})
-    bare = {"type": "quantitative", "title": None, "axis": {"labels": False, "ticks": False, "grid": False},
-            "scale": {"zero": False}}  # fmt: skip
+    bare = {"labels": False, "ticks": False, "grid": False}
+    across, up = (
+        {"field": field, "type": "quantitative", "title": title, "scale": {"zero": False, "padding": 12}}
+        | ({} if axes else {"axis": bare})
+        for field, title in zip("xy", axes or (None, None), strict=True)
+    )
+    if axes:
+        tooltip += [{"field": field, "title": title, "format": ".3g"} for field, title in zip("xy", axes, strict=True)]
     spec = {
         "mark": {"type": "circle", "size": 80, "opacity": 0.8},
         "height": 480,
-        "encoding": {
-            "x": {"field": "x"} | bare, "y": {"field": "y"} | bare, "color": colours(order), "tooltip": tooltip,
-        },
-    }  # fmt: skip
+        "encoding": {"x": across, "y": up, "color": colours(order), "tooltip": tooltip},
+    }
     return Plot(spec, rows, 860)
 
 
