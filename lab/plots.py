@@ -14,8 +14,9 @@ from PIL import Image
 from lab.pictures import COLOURS, HEAT, rgb, words
 
 HEAT_CODES = tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in HEAT)
-POINTS, THUMBNAILS, BINS, MARK = 400, 1000, 30, 2
-"""Points of a curve, points of a scatter that carry their picture, bins of a histogram, width of a marking line."""
+POINTS, THUMBNAILS, STAMPS, BINS, MARK = 400, 1000, 60, 30, 2
+"""Points of a curve; of a scatter, those that carry their picture, and those that are drawn as it where places are
+measured; bins of a histogram; width of a marking line."""
 
 
 @dataclass(frozen=True)
@@ -195,18 +196,23 @@ def scatter(names: Sequence[str], values: Mapping[str, Any], axes: Sequence[str]
         rows["image"] = [data_url(picture) for picture in values[names[2]]]
         tooltip.append({"field": "image", "title": "image"})
     bare = {"labels": False, "ticks": False, "grid": False}
+    measured = {"tickCount": 8, "labelOverlap": True}
     across, up = (
-        {"field": field, "type": "quantitative", "title": title, "scale": {"zero": False, "padding": 12}}
-        | ({} if axes else {"axis": bare})
+        {"field": field, "type": "quantitative", "title": title, "axis": measured if axes else bare,
+         "scale": {"zero": False} | ({"padding": 24, "nice": False} if axes else {})}
         for field, title in zip("xy", axes or (None, None), strict=True)
-    )
+    )  # fmt: skip
     if axes:
         tooltip += [{"field": field, "title": title, "format": ".3g"} for field, title in zip("xy", axes, strict=True)]
-    spec = {
-        "mark": {"type": "circle", "size": 80, "opacity": 0.8},
-        "height": 480,
-        "encoding": {"x": across, "y": up, "color": colours(order), "tooltip": tooltip},
-    }
+    places = {"x": across, "y": up, "color": colours(order), "tooltip": tooltip}
+    spec: dict[str, Any] = {"mark": {"type": "circle", "size": 80, "opacity": 0.8}, "height": 480, "encoding": places}
+    if axes and len(points) <= STAMPS and "image" in rows:
+        stamp = {
+            "mark": {"type": "image", "width": 30, "height": 30},
+            "encoding": {"url": {"field": "image"}, "color": None},
+        }
+        frame = {"mark": {"type": "square", "size": 36**2, "opacity": 1}}
+        spec = {"height": 480, "encoding": places, "layer": [frame, stamp]}
     return Plot(spec, rows, 860)
 
 

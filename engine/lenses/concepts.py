@@ -79,18 +79,20 @@ def concepts(model: Grouping, p: ConceptsParams, images: None, bench: Bench) -> 
     """How learnable and how describable each group is, under these rules."""
     data, bank, groups, found = asked(model, p, p.trials, bench)
     small = ", ".join(str(group + 1) for group in found.skipped)
+    there = len(found.skipped) + len(found.learnability.groups)
+    of = f"{there - len(found.skipped)} of {there}" + (f"; too small: {small}" if small else "")
     told = {"by examples": found.learnability, "by words": found.describability}
     report = scores(told) | rows(found, bank, groups, data)
-    return report | {"too_small": [f"groups {small}" if small else "none", ""]}
+    return report | {"groups_asked_about": [of] * len(told)}
 
 
 CONCEPTS = Lens(
     "Concepts", ConceptsParams, concepts,
     (
-        Table(("judge", "right", "share", "interval", "too_small"), "Right answers, with the 95 % interval. Chance is "
-              "50 %. Groups that are too small to be asked about are named last."),
-        Scatter(("purity_and_learnability", "commonest", "typical"), "A point a group, coloured by its commonest "
-                "class, its most typical picture under the pointer. Right: it is one class. High: it can be learned.",
+        Table(("judge", "right", "share", "interval", "groups_asked_about"), "Right answers, with the 95 % interval; "
+              "chance is 50 %. A group is too small if it has no member left to ask about once the examples are shown."),
+        Scatter(("purity_and_learnability", "commonest", "typical"), "A group is drawn as its most typical picture, "
+                "framed in the colour of its commonest class. Right: it is one class. High: it can be learned.",
                 ("purity", "learnability")),
         Scatter(("describability_and_learnability", "commonest", "typical"), "High and left: easier shown than said.",
                 ("describability", "learnability")),
@@ -177,15 +179,14 @@ def trial(model: Grouping, p: TrialParams, images: None, bench: Bench) -> Report
     data, _, _, found = asked(model, p, p.number, bench)
     one, by_examples, by_words = found.trials[-1], found.by_examples[-1], found.by_words[-1]
     sentence = describer.in_words(found.descriptions[one.group], found.scale)
-    truth = SIDES[one.answer]
     return {
         "examples": data.batch(torch.tensor(one.references)).to("cpu").images,
         "pair": data.batch(torch.tensor(one.pair)).to("cpu").images,
-        "side": [f"{side}: {'a member' if side == truth else 'a stranger'}" for side in SIDES],
-        "judge": ["by examples", "by words"],
-        "was_given": [f"the {len(one.references)} pictures above", sentence],
-        "says": [SIDES[by_examples], SIDES[by_words]],
-        "is": [("wrong", "right")[given == one.answer] for given in (by_examples, by_words)],
+        "side": [f"the {side} one" for side in SIDES],
+        "judge": ["by examples", "by words", "in truth"],
+        "was_given": [f"the {len(one.references)} pictures above", sentence, f"group {one.group + 1}"],
+        "says_it_is": [f"the {SIDES[given]} one" for given in (by_examples, by_words, one.answer)],
+        "and_that_is": [("wrong", "correct")[given == one.answer] for given in (by_examples, by_words)] + [""],
     }  # fmt: skip
 
 
@@ -194,7 +195,7 @@ TRIAL = Lens(
     (
         Pictures(("examples",), "These belong together. (The judge by words does not see them.)"),
         Pictures(("pair",), "Which of the two belongs to them? Decide before you read on.", under=("side",)),
-        Table(("judge", "was_given", "says", "is"), "What each judge was given, what it said, and whether it was so."),
+        Table(("judge", "was_given", "says_it_is", "and_that_is"), "What each judge was given, and what it said."),
     ),
     "A single forced choice, as both judges get it. The page of maps deals such trials to you.", takes="nothing",
 )  # fmt: skip

@@ -35,7 +35,7 @@ def contestants(model: Grouping) -> Iterator[tuple[str, Extractor]]:
     """Features by name: of the model at hand, of pixels, of an untrained network, of every demo that ships and takes
     such pictures."""
     assert isinstance(model, nn.Module)
-    yield "this one", (model, model.features)
+    yield f"this model: {model.params.features}", (model, model.features)
     yield "pixels", (PIXELS, PIXELS)
     with torch.random.fork_rng():
         torch.manual_seed(0)

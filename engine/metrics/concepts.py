@@ -105,8 +105,8 @@ def examine(
 
 def rows(found: Examined, bank: Bank, groups: Tensor, data: Dataset) -> dict[str, Any]:
     """A row for each group that was asked about: "group" (from 1), "members", "learnability", "describability",
-    "description", "mostly", and "typical", its most typical picture. Where there are classes: "commonest", the number
-    of the commonest, and "purity"; and pairs of these, to be drawn."""
+    "description", "mostly", and "typical", its most typical picture. "commonest" is the number of its commonest
+    class. Pairs of measures are to be drawn; those with purity, the share of that class, where there are classes."""
     asked, classes = list(found.learnability.groups), data.facts.classes
     told: dict[str, Any] = {
         "group": torch.tensor(asked) + 1,
@@ -127,8 +127,7 @@ def rows(found: Examined, bank: Bank, groups: Tensor, data: Dataset) -> dict[str
     commonest = torch.stack([count.argmax() for count in counts])
     said = [f"{classes[best]} {share:.0%}" for best, share in zip(commonest.tolist(), purity.tolist(), strict=True)]
     pairs = torch.stack([purity, told["learnability"]], dim=1)
-    return told | {"mostly": said, "purity_of_group": purity, "commonest": commonest, "classes": classes,
-                   "purity_and_learnability": pairs}  # fmt: skip
+    return told | {"mostly": said, "commonest": commonest, "classes": classes, "purity_and_learnability": pairs}
 
 
 def nearest_to_mean(bank: Bank, members: Tensor) -> Tensor:

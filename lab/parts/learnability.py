@@ -40,7 +40,7 @@ class Told:
 
 @dataclass
 class Round:
-    """One deal and how it was answered so far: 0 or 1, and the seconds each took. told: None where examples are shown."""
+    """One deal and how it was answered so far: 0 or 1, and the seconds each took. told: None for examples."""
 
     dealt: Deal
     names: list[str]
@@ -206,8 +206,8 @@ def result(atlas: Atlas, now: Round) -> None:
     st.caption(
         "Chance is 50 %. Both classifiers saw "
         + ("the same examples as you" if now.told is None else "members of the group where you read words,")
-        + " and take what is nearer to their mean. The one by features is a ceiling where the groups are clusters: they "
-        "were made of these features (Laina et al. 2020)."
+        + " and take what is nearer to their mean. The one by features is a ceiling where the groups are clusters: "
+        "they were made of these features (Laina et al. 2020)."
     )
     with st.container(horizontal=True):
         st.button("Play again", type="primary", key="again", on_click=again)
