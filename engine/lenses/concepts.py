@@ -90,7 +90,7 @@ CONCEPTS = Lens(
     "Concepts", ConceptsParams, concepts,
     (
         Table(("judge", "right", "share", "interval", "groups_asked_about"), "Right answers, with the 95 % interval; "
-              "chance is 50 %. A group is too small if it has no member left to ask about once the examples are shown."),
+              "chance is 50 %. A group is too small if no member is left to be asked about besides the examples."),
         Scatter(("purity_and_learnability", "commonest", "typical"), "A group is drawn as its most typical picture, "
                 "framed in the colour of its commonest class. Right: it is one class. High: it can be learned.",
                 ("purity", "learnability")),

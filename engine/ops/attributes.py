@@ -30,7 +30,8 @@ def attributes(images: np.ndarray) -> np.ndarray:
 
 def _attributes(images: np.ndarray) -> np.ndarray:
     strong = ink(images)
-    there = np.asarray(strong >= np.maximum(LEVEL * strong.max(axis=(1, 2), keepdims=True), 1 / 255))
+    least_strong = np.maximum(LEVEL * strong.max(axis=(1, 2), keepdims=True), 1 / 255)
+    there = np.asarray(strong >= least_strong - 1e-4)  # greys come in steps: one that is just so strong always counts
     boxes = bounds(there)
     top, bottom, left, right = boxes.T
     inside = there.sum(axis=(1, 2)) / np.maximum((bottom - top) * (right - left), 1)

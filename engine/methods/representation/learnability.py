@@ -206,9 +206,9 @@ METHOD = Method(
                "much of a group is of its commonest class, which nobody was told."),
         Curves(("tightest", "loosest"), "How far pictures are from the centre of their group, as a share of how far "
                "they are from each other: of the best and the worst of all tries."),
-        Scatter(("purity_and_learnability", "commonest", "typical"), "A group is drawn as its most typical picture. The "
-                "colour of its frame is its commonest class. "
-                "High up on the left: easy to learn, and yet no class: a concept that has no name here.",
+        Scatter(("purity_and_learnability", "commonest", "typical"), "A group is drawn as its most typical picture, "
+                "framed in the colour of its commonest class. High up on the left: easy to learn, and "
+                "yet no class: a concept that has no name here.",
                 ("purity", "learnability")),
         Scatter(("describability_and_learnability", "commonest", "typical"), "Low on the right would be a group that "
                 "words tell better than examples do; high on the left, one that is easier shown than said.",
