@@ -69,13 +69,13 @@ def extractors(model: Grouping, p: ExtractorsParams, images: None, bench: Bench)
     if (first["labels"] >= 0).all():
         yield enter("true classes", first["features"], first["labels"], len(data.facts.classes))
     for name, (network, embed) in contestants(model):
+        if p.judge == "pixels" and name in ("pixels", "this model: pixels"):
+            continue  # it would be judged by what made its groups
         if network is not model:
             network.to(device)
         rows = torch.cat([embed(batch.images).float().flatten(1).cpu() for batch in bench.chunks(data)])
         rows = F.normalize(rows, dim=1)
         groups, _ = kmeans(rows, p.clusters, torch.Generator().manual_seed(p.seed), tries=2, rounds=30)
-        if name == "pixels" and p.judge == "pixels":
-            continue  # it would be judged by what made its groups
         yield enter(name, rows, groups, p.clusters)
 
 
