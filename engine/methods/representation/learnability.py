@@ -21,7 +21,14 @@ three plain attributes (how tall, how symmetric, how many pieces), which is foun
 pictures, while all trials are of the other half. The game on the page of maps is for people. The network comes trained,
 from a demo that ships or a checkpoint; what is trained here is k-means on its features, several tries side by side.
 
-Expect. The demo takes a few CPU-seconds.
+Expect. The demo takes 7 CPU-seconds of a core. Over three seeds, which are other groups and trials of the same network,
+both judges are right where chance is one half: by examples in 0.927, 0.932 and 0.921 of the trials, by words in 0.934,
+0.921 and 0.916. Groups by lot come to 0.515, 0.481 and 0.505. On garments, what is learnable need not be learned:
+groups by pixels are told from examples a little better (0.944 on average), those of a network before training a little
+worse (0.883), and the true classes no better (0.921), though words tell these less well (0.873). One example in place
+of ten costs four points (0.883). With strangers of the nearest other group all come down to three quarters: 0.729,
+0.718 and 0.753 by examples, 0.775, 0.748 and 0.775 by words; the paper's gap between showing and telling is not seen
+here, where whoever is told measures exactly.
 """
 
 from __future__ import annotations
