@@ -137,7 +137,11 @@ def descriptions(model: Grouping, p: DescriptionsParams, images: None, bench: Be
         told["members_it_fits"].append(share(holds[fresh & member]))
         told["others_it_fits"].append(share(holds[fresh & ~member]))
         told["description"].append(describer.in_words(said[group], scale))
-    return {"group": torch.tensor(chosen) + 1, **told, **{name: torch.stack(part) for name, part in cards.items()}}
+    return {
+        "group": torch.tensor(chosen) + 1, **told, **{name: torch.stack(part) for name, part in cards.items()},
+        "words": [" to ".join(describer.WORDS.get(name, (f"few {name}", f"many {name}"))) for name in NAMES],
+        "measure": [describer.MEANINGS[name] for name in NAMES],
+    }  # fmt: skip
 
 
 def fill(cards: dict[str, list[Tensor]], name: str, places: Tensor, data: Dataset) -> None:
@@ -162,13 +166,15 @@ DESCRIPTIONS = Lens(
               "the pictures; of how many of the other half they hold. A good one fits many members and few others."),
         Pictures(CARDS, "A row a group, in the table's order: members of which its sentence holds, members it misses, "
                  "and pictures of other groups it would take for members. Black: there is none."),
+        Table(("words", "measure"), "What the words mean. Of all pictures, the upper fifth is very tall, the upper two "
+              "fifths are tall, the lower two fifths wide."),
     ),
     "What does each group look like, in words, and where do the words fail?", takes="nothing",
 )  # fmt: skip
 
 
 class TrialParams(AskedParams):
-    number: int = knob(1, "which trial", 1, 1000, tiny=1)
+    number: int = knob(3, "which trial", 1, 1000, tiny=1)
 
 
 SIDES = ("left", "right")

@@ -26,6 +26,17 @@ WORDS = {
     "top": ("bottom-heavy", "top-heavy"), "edges": ("plain", "finely drawn"), "filling": ("open", "solid"),
 }  # fmt: skip
 """Low and high in a word. What is counted, pieces and holes, is said in numbers."""
+MEANINGS = {
+    "ink": "how much differs from the background",
+    "height": "height over width",
+    "symmetry": "how alike left and right are",
+    "pieces": "parts that do not touch",
+    "holes": "background that is shut in",
+    "top": "share of the ink in the upper half",
+    "edges": "change from pixel to pixel",
+    "filling": "share of its box that has ink",
+}
+"""What is measured, for people."""
 LEAST = {"pieces": 1, "holes": 0}
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 MOST, WORTH = 3, 0.01
@@ -145,6 +156,12 @@ def in_words(description: np.ndarray, scale: Scale) -> str:
         else:
             words += [_level(name, share, sense) for sense, share in both.items()]
     return ", ".join(words + numbers) or NOTHING
+
+
+def glossary(description: np.ndarray) -> str:
+    """What the words of a description mean: "wide to tall: height over width"."""
+    named = dict.fromkeys(NAMES[attribute] for attribute in given(description)[:, 0].tolist())
+    return "; ".join(f"{' to '.join(WORDS.get(name, (name,)))}: {MEANINGS[name]}" for name in named)
 
 
 def _level(name: str, share: float, sense: int) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from engine.metrics.describer import describe, halves, in_words, reader, scale_of
+from engine.metrics.describer import describe, glossary, halves, in_words, reader, scale_of
 from engine.metrics.forced_choice import Deal, Score, Trial, answers, centres_of, copies, deal, score
 from engine.ops.attributes import attributes
 from lab import warm
@@ -35,6 +35,7 @@ class Told:
     same."""
 
     sentences: list[str]
+    meanings: list[str]
     by_words: list[int]
 
 
@@ -141,7 +142,7 @@ def worded(
     said = describe(measured[known], groups[known], len(names), scale)
     dealt = deal(np.where(fitted, -1, groups), trials, examples, seed, centres=centres, copies=copies(pictures))
     by_words = answers(dealt.trials, measured, reader(scale), said)
-    return Round(dealt, names, Told([in_words(one, scale) for one in said], by_words))
+    return Round(dealt, names, Told([in_words(one, scale) for one in said], [glossary(one) for one in said], by_words))
 
 
 def ask(atlas: Atlas, now: Round, trial: Trial) -> None:
@@ -151,9 +152,8 @@ def ask(atlas: Atlas, now: Round, trial: Trial) -> None:
     with left:
         if now.told is not None:
             st.markdown(f"**Pictures that are**\n### {now.told.sentences[trial.group]}")
-            st.caption(
-                "A program found these words: each is one attribute that it measures, compared with all pictures."
-            )
+            meaning = now.told.meanings[trial.group]
+            st.caption(f"A program found these words, by what it measures on all pictures. {sentence(meaning)}")
         else:
             st.markdown(f"**These {len(trial.references)} belong together.**")
             st.html(f'<div class="examples">{"".join(picture(atlas, row, SMALL) for row in trial.references)}</div>')

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from engine.metrics.describer import (
+    MEANINGS,
     NOTHING,
     Scale,
     describe,
+    glossary,
     halves,
     holds,
     in_words,
@@ -125,6 +127,14 @@ def test_groups_by_lot_and_groups_without_members_have_nothing_to_say():
 )
 def test_words_say_what_literals_mean(said, words):
     assert in_words(one(*said), scale_of(measured())) == words
+
+
+def test_a_glossary_explains_the_words_that_were_used():
+    assert glossary(one((HEIGHT, 1, 2), (HOLES, 1, 0), (HEIGHT, -1, 3))) == (
+        "wide to tall: height over width; holes: background that is shut in"
+    )
+    assert glossary(one()) == ""
+    assert list(MEANINGS) == list(NAMES)
 
 
 def test_the_reader_takes_what_more_literals_hold_of_then_what_they_hold_of_by_more():
