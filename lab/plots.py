@@ -15,7 +15,7 @@ from lab.pictures import COLOURS, HEAT, rgb, words
 
 HEAT_CODES = tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in HEAT)
 POINTS, THUMBNAILS, STAMPS, BINS, MARK = 400, 1000, 60, 30, 2
-"""Points of a curve; of a scatter, those that carry their picture, and those that are drawn as it where places are
+"""Points of a curve; of a scatter, those with a picture under the pointer, and those drawn as one where places are
 measured; bins of a histogram; width of a marking line."""
 
 
@@ -195,22 +195,17 @@ def scatter(names: Sequence[str], values: Mapping[str, Any], axes: Sequence[str]
     if len(names) > 2 and len(points) <= THUMBNAILS:
         rows["image"] = [data_url(picture) for picture in values[names[2]]]
         tooltip.append({"field": "image", "title": "image"})
-    bare = {"labels": False, "ticks": False, "grid": False}
-    measured = {"tickCount": 8, "labelOverlap": True}
-    across, up = (
-        {"field": field, "type": "quantitative", "title": title, "axis": measured if axes else bare,
-         "scale": {"zero": False} | ({"padding": 24, "nice": False} if axes else {})}
-        for field, title in zip("xy", axes or (None, None), strict=True)
-    )  # fmt: skip
-    if axes:
-        tooltip += [{"field": field, "title": title, "format": ".3g"} for field, title in zip("xy", axes, strict=True)]
-    places = {"x": across, "y": up, "color": colours(order), "tooltip": tooltip}
+    axis: dict[str, Any] = {"tickCount": 8} if axes else {"labels": False, "ticks": False, "grid": False}
+    scale: dict[str, Any] = {"zero": False} | ({"padding": 24, "nice": False} if axes else {})
+    titles = list(zip("xy", axes or (None, None), strict=True))
+    kind = {"type": "quantitative", "axis": axis, "scale": scale}
+    places: dict[str, Any] = {field: kind | {"field": field, "title": title} for field, title in titles}
+    tooltip += [{"field": field, "title": title, "format": ".3g"} for field, title in titles if title]
+    places |= {"color": colours(order), "tooltip": tooltip}
     spec: dict[str, Any] = {"mark": {"type": "circle", "size": 80, "opacity": 0.8}, "height": 480, "encoding": places}
     if axes and len(points) <= STAMPS and "image" in rows:
-        stamp = {
-            "mark": {"type": "image", "width": 30, "height": 30},
-            "encoding": {"url": {"field": "image"}, "color": None},
-        }
+        picture = {"url": {"field": "image"}, "color": None}
+        stamp = {"mark": {"type": "image", "width": 30, "height": 30}, "encoding": picture}
         frame = {"mark": {"type": "square", "size": 36**2, "opacity": 1}}
         spec = {"height": 480, "encoding": places, "layer": [frame, stamp]}
     return Plot(spec, rows, 860)

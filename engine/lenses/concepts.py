@@ -94,7 +94,8 @@ CONCEPTS = Lens(
         Scatter(("purity_and_learnability", "commonest", "typical"), "A group is drawn as its most typical picture, "
                 "framed in the colour of its commonest class. Right: it is one class. High: it can be learned.",
                 ("purity", "learnability")),
-        Scatter(("describability_and_learnability", "commonest", "typical"), "High and left: easier shown than said.",
+        Scatter(("describability_and_learnability", "commonest", "typical"), "High and left: easier shown than said. "
+                "Below 0.5, as happens when it is hard: strangers look more like the group than its own members do.",
                 ("describability", "learnability")),
         Table(("group", "members", "learnability", "describability", "mostly", "description"), "What is said of each "
               "group, and how often each judge was right about it."),
