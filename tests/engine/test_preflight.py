@@ -90,7 +90,7 @@ def test_a_step_that_takes_too_long_is_stopped_in_its_midst(home):  # noqa: F811
     at_least = float(remark.split()[-2])
     assert found.ok
     assert found.measured == 0
-    assert found.seconds >= 100 * (at_least - 0.05)  # all steps take as long; how long this one had, the machine decides
+    assert found.seconds >= 100 * (at_least - 0.05)  # how long it had, the machine decides
 
 
 @pytest.mark.slow
