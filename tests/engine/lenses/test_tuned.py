@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
+from tiny_networks import bench, model
 
 from engine.lenses.tuned import FINE_TUNE, STARTS, stack
 from engine.ops.decay import layerwise_groups
-from tests.engine.lenses.test_probed import bench, model
 
 
 def looked(net, **knobs):
