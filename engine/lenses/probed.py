@@ -40,7 +40,8 @@ def layers(model: Any, images: Tensor) -> dict[str, dict[str, Tensor]]:
     Ways: "features"; "class token" of a transformer; "after the head" where there is one; "pixels". A network whose
     layers are not known here has its last alone.
     """
-    found: dict[str, dict[str, Tensor]] = {"features": {}, "pixels": {"pixels": PIXELS(images)}}
+    found: dict[str, dict[str, Tensor]] = {"features": {}}
+    pixels = {"pixels": {"pixels": PIXELS(images)}}
     if isinstance(model, MaskedViT):
         tokens = model.with_class(model.embed(model.normalise(images)))
         steps = {"patches": tokens}
@@ -49,7 +50,7 @@ def layers(model: Any, images: Tensor) -> dict[str, dict[str, Tensor]]:
         steps["normalised"] = model.norm(tokens)
         found["features"] = {name: each[:, 1:].mean(dim=1) for name, each in steps.items()}
         found["class token"] = {name: each[:, 0] for name, each in steps.items()}
-        return found
+        return found | pixels
     net = next((each for each in model.modules() if isinstance(each, SmallResNet)), None)
     if net is not None:
         maps = net.stem(images)
@@ -61,7 +62,7 @@ def layers(model: Any, images: Tensor) -> dict[str, dict[str, Tensor]]:
         found["features"]["features"] = model.features(images)
     if hasattr(model, "project"):
         found["after the head"] = {"head": model.project(images)}
-    return found
+    return found | pixels
 
 
 def untrained(model: Probed, facts: Facts, seed: int) -> Any:

@@ -171,8 +171,8 @@ def report_of(
 FINE_TUNE = Lens(
     "Fine-tune", TuneParams, look_tune,
     (
-        Curves((*STARTS, "linear probe"), "Share right on 500 test pictures while all of the network learns; flat, the "
-               "linear reader of the frozen features with the same labels."),
+        Curves((*STARTS, "linear probe"), "Share right on 500 test pictures while the whole network learns; flat, the "
+               "linear reader of the frozen features with the same labels. Heads begin as such readers, or blank."),
         Curves(tuple(f"loss {name}" for name in STARTS), "Cross-entropy with smoothed labels on distorted training "
                "pictures. With a blank head it begins at log(classes)."),
         Bars(("moved", "of layer"), "How far each layer has gone from where it began, in parts of its length."),

@@ -70,6 +70,7 @@ def test_the_last_layer_of_each_way_is_what_the_network_itself_gives():
     strange = torch.nn.Module()
     strange.body = backbone("resnet10t", 1).eval()
     strange.features = strange.body.forward
+    assert list(layers(strange, images)) == ["features", "pixels"]
     assert list(layers(strange, images)["features"]) == ["features"]
 
 
@@ -78,7 +79,7 @@ def test_it_looks_through_networks_with_a_head(id):
     net = model(id)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     last = looked(LINEAR_PROBE, net, by="after the head")[-1]
-    assert last["what is read"] == ["features", "pixels", "after the head", UNTRAINED]
+    assert last["what is read"] == ["features", "after the head", "pixels", UNTRAINED]
     assert last["layer"] == ["head"]
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
