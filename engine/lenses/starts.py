@@ -11,22 +11,26 @@ from torch import Tensor
 from engine.assets import asset
 from engine.augment.magnitudes import LARGEST
 from engine.bench import Bench
-from engine.method import Curves, Lens, Matrix, Params, Report, Table, knob
+from engine.method import Curves, Lens, Matrix, Params, Report, Sweep, Table, knob
 
 ID = "semi.self_training"
 SWEEP = f"methods/{ID}/sweep-start.json"
-"""The finished sweep: `visionarium sweep keep SWEEP FILE --also teacher_accuracy`."""
-KNOBS = ("m", "labelled", "start")
-"""Those of its grid, from the slowest to the fastest."""
+"""The finished sweep `READY`: `visionarium sweep keep SWEEP FILE --also teacher_accuracy`."""
 WAYS = ("random", "supervised", "self-supervised")
 COLUMNS = tuple(f"{who}, {way}" for way in WAYS for who in ("teacher", "student"))
+READY = Sweep(
+    "Pre-training or self-training", {"m": (0, 5, 15), "labelled": (5, 20, 100, 400), "start": WAYS},
+    "With stronger distortion and more labels, does pre-training stop helping while self-training still does?",
+    {"rounds": 1, "ratio": 1, "batch": 64, "steps": 280, "teacher_steps": 280},
+)  # fmt: skip
+"""What was run; of its knobs the last changes fastest."""
 
 
 class StartsParams(Params):
     pretraining: Literal["supervised", "self-supervised"] = knob(
         "self-supervised", "the start that is weighed: another set's labels, or the own pictures without labels"
     )
-    teacher: Literal["random", "supervised", "self-supervised"] = knob(
+    began: Literal["random", "supervised", "self-supervised"] = knob(
         "random", "how the teacher and the student began whose gain is shown"
     )
     m: int = knob(15, "distortion for which gains are drawn over labels: the nearest that was tried", 0, LARGEST)
@@ -46,19 +50,19 @@ def gains(
 def look_starts(model: Any, p: StartsParams, images: None, bench: Bench) -> Report:
     """The sweep that ships, as two maps of gains; the model is not asked."""
     kept = json.loads(asset(SWEEP).read_text("utf-8"))
-    ms, labels, starts = (list(kept["grid"][name]) for name in KNOBS)
+    ms, labels, starts = (list(kept["grid"][name]) for name in READY.grid)
     shape = (len(ms), len(labels), len(starts), -1)
     student, teacher = (torch.tensor(each).view(shape) for each in (kept["figures"], kept["also"]["teacher_accuracy"]))
-    by_self, by_start, both = gains(teacher.mean(dim=3), student.mean(dim=3), starts, p.pretraining, p.teacher)
+    by_self, by_start, both = gains(teacher.mean(dim=3), student.mean(dim=3), starts, p.pretraining, p.began)
     drawn = min(range(len(ms)), key=lambda i: abs(ms[i] - p.m))
-    names = ["no distortion" if m == 0 else f"M {m}" for m in ms]
+    names = [f"M {m}" for m in ms]
     lines = {"self-training": by_self, "pre-training": by_start, "neither": 0 * by_self}
     over = {name: torch.stack([torch.tensor(labels).float(), table[drawn]], dim=1) for name, table in lines.items()}
     right = (table[:, :, starts.index(way)].mean(dim=2).flatten() for way in WAYS for table in (teacher, student))
     return {
         "student less teacher": by_self.T, "pre-trained less random teacher": by_start.T,
         "pre-trained less random student": both.T, "rows": [f"{count} a class" for count in labels], "columns": names,
-        **over, "distortion": [name for name in names for _ in labels],
+        **over, "M": torch.tensor([m for m in ms for _ in labels]),
         "labels a class": torch.tensor(labels * len(ms)), **dict(zip(COLUMNS, right, strict=True)),
         "in_words": said(kept, by_self, by_start, names, labels, student.shape[3]),
         "command": [command(kept, type(model.params).make({}).model_dump(mode="json"))],
@@ -95,12 +99,12 @@ STARTS = Lens(
     "Pre-training?", StartsParams, look_starts,
     (
         Matrix(("student less teacher", "pre-trained less random teacher", "pre-trained less random student"),
-               "Gains in points of test accuracy: of a student over its teacher, and of networks that begin "
-               "pre-trained over those that begin at random."),
+               "Gains in points of test accuracy, by labels and by RandAugment's magnitude M (0: no distortion): of a "
+               "student over its teacher, and of networks that begin pre-trained over those that begin at random."),
         Table(("in_words",), "What they say."),
         Curves(("self-training", "pre-training", "neither"), "Both gains over the labels, at the chosen distortion: "
                "below the line it harms.", over="labels a class"),
-        Table(("distortion", "labels a class", *COLUMNS), "Share right on all test pictures, by how both began."),
+        Table(("M", "labels a class", *COLUMNS), "Share right on all test pictures, by how both began."),
         Table(("command",), "The command that measures it again."),
     ),
     "Does pre-training still help where labels are many and distortion is strong? Does self-training?", takes="nothing",

@@ -67,9 +67,9 @@ def test_the_command_and_the_ready_sweep_say_what_was_run():
 def test_what_is_said_counts_the_cells():
     by_self, by_start = torch.tensor([[1.0, -2.0], [3.0, 0.5]]), torch.tensor([[1.0, -2.0], [-3.0, -0.5]])
     kept = {"figures": [[0.5, 0.7]] * 4, "date": "2026-01-02"}
-    first, least, most, measured = said(kept, by_self, by_start, ["no distortion", "M 5"], [5, 20], 2)
+    first, least, most, measured = said(kept, by_self, by_start, ["M 0", "M 5"], [5, 20], 2)
     assert first == "Self-training gains in 3 of 4 cells, pre-training in 1."
-    assert "5 labels a class and no distortion: self-training +1.0, pre-training +1.0 points" in least
+    assert "5 labels a class and M 0: self-training +1.0, pre-training +1.0 points" in least
     assert "20 labels a class and M 5: self-training +0.5, pre-training -0.5 points" in most
     assert "2026-01-02: 2 runs a cell" in measured
     assert "varies by 14.1 points" in measured
