@@ -20,8 +20,6 @@ from engine.nets.resnet import SmallResNet
 
 COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Labelled pictures of each class at which the curve is measured."""
-ASKED = 2000
-"""Test pictures that are read."""
 UNTRAINED = "random weights"
 
 
@@ -107,12 +105,13 @@ def described(model: Any, data: Dataset, bench: Bench) -> dict[str, dict[str, Te
 class Reader:
     """Linear probes on one model's frozen features; each is fitted once and recalled."""
 
-    def __init__(self, model: Any, data: str, seed: int, most: int, bench: Bench):
-        """most: labelled pictures of each class, at most. Probes at fewer share their features."""
+    def __init__(self, model: Any, data: str, seed: int, most: int, asked: int, bench: Bench):
+        """most: labelled pictures of each class, at most; probes at fewer share their features. asked: test pictures
+        that are read."""
         self.bench, self.seed = bench, seed
         train, test = sets(model, data, bench)
-        self.train, self.test = train, spread(test, ASKED)
-        self.classes, self.key = len(train.facts.classes), (data, seed, most)
+        self.train, self.test = train, spread(test, asked)
+        self.classes, self.key = len(train.facts.classes), (data, seed, most, asked)
         self.known = chosen(train, most, seed)
         self.labels = labels_of(train)[self.known].to(bench.device)
         self.truth = labels_of(self.test).to(bench.device)
@@ -147,6 +146,7 @@ class ProbeParams(Params):
     strength: float = knob(0.1, "how freely its weights may grow (scikit-learn's C)", 1e-4, 1e3, log=True)
     seed: int = knob(0, "other labelled pictures", 0, 9999)
     most: int = knob(200, "labels of each class up to which the curve goes", 1, 1000, tiny=2, fold=True)
+    asked: int = knob(2000, "test pictures that are read", 10, 100_000, tiny=50, fold=True)
     data: str = knob("", "labelled pictures; empty: what the network was trained on", fold=True)
 
 
@@ -159,7 +159,7 @@ class TokenProbeParams(ProbeParams):
 def look_probe(model: Probed, p: ProbeParams, images: None, bench: Bench) -> Iterator[Report]:
     """Logistic regression on standardised frozen features: at one number of labels by way and by layer, then the curve
     over that number, point by point."""
-    reader = Reader(model, p.data, p.seed, max(p.labels, p.most), bench)
+    reader = Reader(model, p.data, p.seed, max(p.labels, p.most), p.asked, bench)
     at = {way: ("", way, reader.last(way)) for way in reader.found[""][0]}
     at[UNTRAINED] = (UNTRAINED, "features", reader.last("features"))
 
