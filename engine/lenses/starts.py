@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from textwrap import wrap
 from typing import Any, Literal
 
 import torch
@@ -24,6 +25,8 @@ READY = Sweep(
     {"rounds": 1, "ratio": 1, "batch": 64, "steps": 280, "teacher_steps": 280},
 )  # fmt: skip
 """What was run; of its knobs the last changes fastest."""
+LINE = 52
+"""Letters that a table's column shows."""
 
 
 class StartsParams(Params):
@@ -65,7 +68,7 @@ def look_starts(model: Any, p: StartsParams, images: None, bench: Bench) -> Repo
         **over, "M": torch.tensor([m for m in ms for _ in labels]),
         "labels a class": torch.tensor(labels * len(ms)), **dict(zip(COLUMNS, right, strict=True)),
         "in_words": said(kept, by_self, by_start, names, labels, student.shape[3]),
-        "command": [command(kept, type(model.params).make({}).model_dump(mode="json"))],
+        "command": command(kept, type(model.params).make({}).model_dump(mode="json")),
     }  # fmt: skip
 
 
@@ -76,23 +79,25 @@ def said(
     cells, (most, least) = by_self.numel(), ((-1, -1), (0, 0))
     corners = [f"{labels[j]} labels a class and {names[i]}: self-training {by_self[i, j]:+.1f}, pre-training "
                f"{by_start[i, j]:+.1f} points" for i, j in (least, most)]  # fmt: skip
-    chance = "so a point or two may be chance"
+    chance = "a point or two may be chance"
     if seeds > 1:
         chance = f"over seeds a student varies by {100 * torch.tensor(kept['figures']).std(dim=1).mean():.1f} points"
     return [
         f"Self-training gains in {int((by_self > 0).sum())} of {cells} cells, pre-training in "
         f"{int((by_start > 0).sum())}.",
         *(f"With {corner}." for corner in corners),
-        f"Measured here, begun {kept['date']}: {seeds} run{'s' * (seeds > 1)} a cell, {chance}.",
+        f"Measured {kept['date']}: {seeds} run{'s' * (seeds > 1)} a cell, {chance}.",
     ]  # fmt: skip
 
 
-def command(kept: dict[str, Any], usual: dict[str, Any]) -> str:
-    """The command that makes the sweep again."""
+def command(kept: dict[str, Any], usual: dict[str, Any]) -> list[str]:
+    """The command that makes the sweep again, in lines that a shell joins."""
     grid = " ".join(f"{name}={','.join(map(str, values))}" for name, values in kept["grid"].items())
     fixed = [f"--{name.replace('_', '-')} {value}" for name, value in kept["values"].items()
              if name not in kept["grid"] and usual[name] != value]  # fmt: skip
-    return " ".join([f"visionarium sweep {ID} --grid {grid}", *fixed, f"--seeds {len(kept['figures'][0])}"])
+    whole = " ".join([f"visionarium sweep {ID} --grid {grid}", *fixed, f"--seeds {len(kept['figures'][0])}"])
+    *lines, last = wrap(whole, LINE, break_on_hyphens=False)
+    return [*(f"{line} \\" for line in lines), last]
 
 
 STARTS = Lens(

@@ -67,7 +67,6 @@ from engine.ops.schedule import cosine
 
 Start = Literal["random", "supervised", "self-supervised"]
 NETWORKS = ("teacher", *(f"student {round}" for round in range(1, ROUNDS + 1)))
-STAGES = ("start", *NETWORKS)
 COURSE, TOLD = 500, 64
 """Test pictures that are asked in the course of training; numbers that a start without labels tells of a view."""
 VIEW = simclr(strength=0.5, area=(0.3, 1.0), blur=0.0)
@@ -274,12 +273,13 @@ METHOD = Method(
     steps=lambda params: (params.start != "random") * params.start_steps + params.teacher_steps
     + params.rounds * params.steps,
     exhibits=(
-        Curves(tuple(f"{stage}/accuracy" for stage in STAGES),
-               "Share right on 500 test pictures. Each student starts anew and ends above the one that taught it. Of a "
-               "pre-trained start: how often the nearest labelled pictures are right."),
-        Curves(tuple(f"{stage}/loss" for stage in STAGES),
+        Curves(tuple(f"{name}/accuracy" for name in NETWORKS),
+               "Share right on 500 test pictures. Each student starts anew and ends above the one that taught it."),
+        Curves(tuple(f"{name}/loss" for name in NETWORKS),
                "Cross-entropy a picture. A student's cannot fall below its teacher's doubts."),
         *CARD,
+        Curves(("start/accuracy",), "Pre-training: how often the nearest labelled pictures know the class."),
+        Curves(("start/loss",), "Pre-training: cross-entropy on the other set, or NT-Xent of two views."),
         Bars(("right", "network"), "At the end: share right on all test pictures."),
     ),
     lenses=(*LENSES, STARTS),

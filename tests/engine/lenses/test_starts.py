@@ -58,7 +58,9 @@ def test_the_command_and_the_ready_sweep_say_what_was_run():
     (ready,) = METHOD.sweeps
     assert {name: tuple(values) for name, values in kept["grid"].items()} == dict(ready.grid)
     assert kept["values"] == METHOD.params.make(ready.values).model_dump(mode="json")
-    told = command(kept, METHOD.params.make({}).model_dump(mode="json"))
+    lines = command(kept, METHOD.params.make({}).model_dump(mode="json"))
+    assert all(line.endswith(" \\") for line in lines[:-1])
+    told = " ".join(line.removesuffix(" \\") for line in lines)
     for name, value in ready.values.items():
         assert f"--{name.replace('_', '-')} {value}" in told
     assert "--grid m=0,5,15 labelled=5,20,100,400 start=random,supervised,self-supervised" in told
@@ -73,4 +75,4 @@ def test_what_is_said_counts_the_cells():
     assert "20 labels a class and M 5: self-training +0.5, pre-training -0.5 points" in most
     assert "2026-01-02: 2 runs a cell" in measured
     assert "varies by 14.1 points" in measured
-    assert "1 run a cell, so a point or two may be chance" in said(kept, by_self, by_start, ["", ""], [5, 20], 1)[-1]
+    assert "1 run a cell, a point or two may be chance" in said(kept, by_self, by_start, ["", ""], [5, 20], 1)[-1]
