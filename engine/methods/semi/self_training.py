@@ -23,7 +23,7 @@ weigh it against pre-training. So does `start`: teacher and students begin alike
 new head each. Supervised, it has learned the labels of another set; self-supervised, to know SimCLR's views of the
 pictures of `data` again, by NT-Xent. The paper pre-trains on ImageNet, and its tasks are detection and segmentation.
 
-Expect. The demo takes 70 CPU-seconds of a core. Over three seeds the last student is right on 0.769, 0.746 and
+Expect. The demo takes 75 CPU-seconds of a core. Over three seeds the last student is right on 0.769, 0.746 and
 0.777 of the test pictures, its teacher on 0.713, 0.721 and 0.717. Networks that see the labelled pictures alone, with
 as many steps, end at 0.745, 0.731 and 0.742. With two students of 300 steps the gain over them was not sure.
 Pre-training or self-training: 36 short runs, one a cell, so that a point or two may be chance. With 5 labels a class
