@@ -42,6 +42,7 @@ from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import spread
 from engine.lenses.features import MAP, NEIGHBOURS
+from engine.lenses.probed import LINEAR_PROBE
 from engine.losses.contrastive import info_nce_logits
 from engine.method import (
     Claim,
@@ -241,6 +242,7 @@ METHOD = Method(
             "Play the training task with your pictures: can a view still be matched when the crops get small?",
         ),
         MAP,
+        LINEAR_PROBE,
     ),
     claim=Claim(
         "The queue needs a slowly following key network: with a momentum of 0 its keys come from networks that differ, "

@@ -45,6 +45,7 @@ from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import spread
 from engine.lenses.features import MAP, NEIGHBOURS, PAIRS
+from engine.lenses.probed import LINEAR_PROBE
 from engine.lenses.prototypes import CODES, PROTOTYPES
 from engine.losses.swapped import swapped_prediction
 from engine.method import Claim, Curves, Method, Params, Pictures, Report, knob
@@ -195,7 +196,7 @@ METHOD = Method(
                  "and are foretold from all."),
         *WORTH,
     ),
-    lenses=(NEIGHBOURS, PROTOTYPES, CODES, PAIRS, MAP),
+    lenses=(NEIGHBOURS, PROTOTYPES, CODES, PAIRS, MAP, LINEAR_PROBE),
     claim=Claim(
         "What keeps groups apart is that each gets an equal share of every batch: where views go where they like, all "
         "end in one. Measured as the share of test pictures whose class the nearest of 200 labelled ones know, with "
