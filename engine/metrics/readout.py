@@ -102,7 +102,7 @@ WORTH = (
            "makes of them, and the nearest by plain pixels."),
     Curves(("deviation",), "How much what the loss compares varies from picture to picture: 1 is evenly spread over "
            "the sphere, 0 is collapse: one point for all."),
-    Curves(("directions",), "In how many directions features vary; 1 is collapse."),
+    Curves(("directions",), "In how many directions features vary, however little they do; 1 is a line."),
     Bars(("right", "way"), "At the end: how often is the class known?"),
 )  # fmt: skip
 """The exhibits of what `Readout` reports."""
