@@ -37,7 +37,9 @@ from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import labels_of, spread
 from engine.lenses.features import MAP, NEIGHBOURS
+from engine.lenses.few_labels import FEW_LABELS
 from engine.lenses.prototypes import CODES, PROTOTYPES
+from engine.lenses.stream import OWNERS, STREAM
 from engine.losses.swapped import swapped_prediction
 from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, knob
 from engine.metrics.owners import owners
@@ -170,7 +172,7 @@ METHOD = Method(
              "prototypes. Since every prototype must get as many pictures, what is common is split into many."),
         *WORTH,
     ),
-    lenses=(NEIGHBOURS, PROTOTYPES, CODES, MAP),
+    lenses=(STREAM, OWNERS, FEW_LABELS, NEIGHBOURS, PROTOTYPES, CODES, MAP),
     claim=Claim(
         "Nobody has to choose pictures first: features learned from a stream with a long tail, a fifth of it noise, are "
         "worth about as much as those learned from as many curated pictures. Measured as the share of test pictures, "
