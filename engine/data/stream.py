@@ -15,6 +15,7 @@ from torch import Tensor
 from engine.data import garments, glyphs
 from engine.data.base import Memory
 from engine.data.embedded import whole
+from engine.data.subset import labels_in
 
 COUNT = 51_200
 """Pictures in the stream."""
@@ -50,13 +51,13 @@ def draw(tail: float, noise: float, seed: int, count: int = COUNT) -> tuple[Tens
     dice = torch.Generator().manual_seed(seed)
     kinds = torch.multinomial(expected(tail, noise, count), count, replacement=True, generator=dice)
     known = garments.load("", "train", None, None).rows
-    labels = kinds.clone()
+    known_labels, labels = labels_in(known), kinds.clone()
     negative = kinds == KINDS.index("negative")
     fair = expected(tail, 0.0, count)[: len(garments.CLASSES)]
     labels[negative] = torch.multinomial(fair, int(negative.sum()) or 1, True, generator=dice)[: int(negative.sum())]
     images = torch.empty(count, *known.images.shape[1:], dtype=torch.uint8)
     for label in range(len(garments.CLASSES)):
-        wanted, pool = (labels == label).nonzero()[:, 0], (known.labels == label).nonzero()[:, 0]
+        wanted, pool = (labels == label).nonzero()[:, 0], (known_labels == label).nonzero()[:, 0]
         images[wanted] = known.images[pool[torch.randint(len(pool), (len(wanted),), generator=dice)]]
     images[negative] = 255 - images[negative]
     originals = known.images[torch.randperm(len(known), generator=dice)[:COPIED]]
@@ -112,5 +113,5 @@ def load(variant: str, split: str, size: int | None, channels: int | None) -> Me
         images, kinds = draw(tail, noise, seed)
     else:
         rows = garments.load("", split, None, None).rows
-        images, kinds = rows.images, rows.labels
+        images, kinds = rows.images, labels_in(rows)
     return whole(images, kinds, KINDS, size, channels)

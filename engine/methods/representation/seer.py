@@ -165,8 +165,8 @@ METHOD = Method(
     embed=SEER.features,
     exhibits=(
         Curves(("loss", "chance"), "Swapped prediction; chance is the logarithm of the number of groups."),
-        Curves(("passes",), "How often the stream has been seen: up to 1, every picture is new."),
-        Curves(("groups in use",), "How many groups pictures of the stream are in (exp of the entropy); 1 is collapse."),
+        Curves(("passes",), "How often the whole stream has been seen; the paper stops at 1."),
+        Curves(("groups in use",), "How many groups the stream is in (exp of the entropy); 1 is collapse."),
         Pictures(("picture", "large", "small"), "Pictures of the stream, a large and a small crop of each."),
         Bars(("of pictures", "of prototypes", "kind"), "Each kind's share of the stream, and its share of the "
              "prototypes. Since every prototype must get as many pictures, what is common is split into many."),
@@ -174,10 +174,10 @@ METHOD = Method(
     ),
     lenses=(STREAM, OWNERS, FEW_LABELS, NEIGHBOURS, PROTOTYPES, CODES, MAP),
     claim=Claim(
-        "Nobody has to choose pictures first: features learned from a stream with a long tail, a fifth of it noise, are "
-        "worth about as much as those learned from as many curated pictures. Measured as the share of test pictures, "
-        "as many of each class, whose class the nearest of 200 labelled ones know (baseline: the network before "
-        "training).",
+        "Nobody has to choose pictures first: features learned from a stream with a long tail, a fifth of it noise, "
+        "are worth about as much as those learned from as many curated pictures. Measured as the share of test "
+        "pictures, as many of each class, whose class the nearest of 200 labelled ones know (baseline: the network "
+        "before training).",
         figure="neighbours",
         course=COURSE,
         arms={"uncurated": {}, "curated": {"data": "stream:0:0"}},
