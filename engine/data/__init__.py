@@ -39,9 +39,9 @@ class Source:
 EMBEDDED = (
     Source("garments", "Fashion-MNIST, a balanced part: grey clothes in ten classes", 10_000, 10, 28, "MIT"),
     Source(
-        "stream", "garments as they come: few kinds are common, a fifth is none", 51_200, 14, 28, "as garments, glyphs"
+        "stream", "garments as they come: few kinds are common, a fifth is none", 38_400, 14, 28, "as garments, glyphs"
     ),
-    Source("stream:0:0", "as many garments, curated: as many of each kind", 51_200, 14, 28, "MIT"),
+    Source("stream:0:0", "as many garments, curated: as many of each kind", 38_400, 14, 28, "MIT"),
     Source("glyphs", "letters in twelve faces; the splits share no class", 3_816, 318, 28, "Bitstream Vera and Arev"),
     Source("cutouts", "one emoji on a photograph, in colour", 4_000, 15, 64, "Apache-2.0; photographs as below"),
     Source("photos", "real photographs, whole", 20, 0, 128, "free, file by file: assets/LICENSES.md"),

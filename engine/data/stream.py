@@ -17,7 +17,7 @@ from engine.data.base import Memory
 from engine.data.embedded import whole
 from engine.data.subset import labels_in
 
-COUNT = 51_200
+COUNT = 38_400
 """Pictures in the stream."""
 TAIL, NOISE = 1.5, 0.2
 """How steeply garments become rare, and the share of what is no garment, when nothing else is asked for."""

@@ -41,7 +41,7 @@ from engine.lenses.few_labels import FEW_LABELS
 from engine.lenses.prototypes import CODES, PROTOTYPES
 from engine.lenses.stream import OWNERS, STREAM
 from engine.losses.swapped import swapped_prediction
-from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, knob
+from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, Sweep, knob
 from engine.metrics.owners import owners
 from engine.metrics.readout import COURSE, WORTH, Readout
 from engine.nets.classifier import Backbone
@@ -56,16 +56,16 @@ SHOWN, SORTED = 8, 2000
 
 class SEERParams(Params):
     data: str = knob("stream", "pictures as they come: stream, stream:TAIL:NOISE, folder:PATH or unlabelled:PATH")
-    prototypes: int = knob(60, "groups", 2, 65_536, tiny=4, paper=16_000, log=True)
+    prototypes: int = knob(30, "groups", 2, 65_536, tiny=4, paper=16_000, log=True)
     epsilon: float = knob(0.03, "softness of the codes: the softer, the less each group must have an equal share",
                           0.005, 1.0, paper=0.05, log=True)  # fmt: skip
-    w0: int = knob(16, "RegNetY: width of its first stage", 8, 4096, tiny=8, paper=456)
+    w0: int = knob(24, "RegNetY: width of its first stage", 8, 4096, tiny=8, paper=456)
     depth: int = knob(4, "RegNetY: its blocks", 1, 100, tiny=2, paper=27)
     group: int = knob(8, "RegNetY: channels of a group of its 3x3 convolutions", 1, 1024, paper=264)
     batch: int = knob(64, "pictures a step", 2, 65_536, tiny=8, paper=8704)
-    steps: int = knob(800, "optimiser steps; 800 of 64 see the stream once", 1, 10**7, tiny=3, paper=114_890,
+    steps: int = knob(600, "optimiser steps; 600 of 64 see the stream once", 1, 10**7, tiny=3, paper=114_890,
                       unit="steps")  # fmt: skip
-    wa: float = knob(16.0, "RegNetY: by how much each block is to be wider than the last", 0.0, 1000.0, tiny=8.0,
+    wa: float = knob(24.0, "RegNetY: by how much each block is to be wider than the last", 0.0, 1000.0, tiny=8.0,
                      paper=160.83, fold=True)  # fmt: skip
     wm: float = knob(2.0, "RegNetY: factor from one stage's width to the next", 1.1, 4.0, paper=2.52, fold=True)
     stem: int = knob(16, "RegNetY: channels of the first convolution", 1, 512, tiny=4, paper=32, fold=True)
@@ -182,5 +182,13 @@ METHOD = Method(
         course=COURSE,
         arms={"uncurated": {}, "curated": {"data": "stream:0:0"}},
         baseline="untrained",
+    ),
+    sweeps=(
+        Sweep("Tail and noise",
+              {"data": ("stream:0:0", "stream:1.5:0", "stream:0:0.2", "stream:1.5:0.2", "stream:3:0.6")},
+              "How uncurated may a stream be before features suffer: by the tail, by noise, by both?"),
+        Sweep("Groups", {"prototypes": (15, 30, 60, 120), "data": ("stream", "stream:0:0")},
+              "Do more prototypes leave some for what is rare?"),
+        Sweep("Width", {"w0": (16, 24, 32)}, "Does a wider network make more of the same stream?"),
     ),
 )  # fmt: skip
