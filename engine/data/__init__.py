@@ -39,7 +39,8 @@ class Source:
 EMBEDDED = (
     Source("garments", "Fashion-MNIST, a balanced part: grey clothes in ten classes", 10_000, 10, 28, "MIT"),
     Source(
-        "stream", "garments as they come: few kinds are common, a fifth is none", 38_400, 14, 28, "as garments, glyphs"
+        "stream", "garments as they come: few kinds are common, most rare, a fifth of the pictures none at all",
+        38_400, 14, 28, "MIT; Bitstream Vera and Arev",
     ),
     Source("stream:0:0", "as many garments, curated: as many of each kind", 38_400, 14, 28, "MIT"),
     Source("glyphs", "letters in twelve faces; the splits share no class", 3_816, 318, 28, "Bitstream Vera and Arev"),
@@ -50,7 +51,7 @@ EMBEDDED = (
     Source("nuclei", "a fluorescence micrograph in squares: boxes and instances", 12, 1, 128, "BSD-3-Clause"),
     Source("video:pedestrians", "a street in 96 frames", 96, 0, 224, "Apache-2.0"),
     Source("video:bunny", "an animated film in 106 frames", 106, 0, 224, "CC-BY-3.0"),
-)
+)  # fmt: skip
 
 SCENES = {
     "scene64": (4, 64, "up to 3 objects"),

@@ -11,7 +11,7 @@ from engine.bench import Bench
 from engine.data.base import Facts
 from engine.data.stream import COUNT, FLOOR, KINDS, MOST_NOISE, draw, expected
 from engine.data.subset import labels_of, spread
-from engine.method import Bars, Lens, Params, Pictures, Report, Scatter, knob
+from engine.method import Bars, Lens, Params, Pictures, Report, knob
 from engine.metrics.owners import owners
 
 ROW = tuple(f"picture {place}" for place in range(1, 7))
@@ -75,20 +75,15 @@ def owned(model: Grouping, params: OwnersParams, images: None, bench: Bench) -> 
                          "stream or garments")  # fmt: skip
     scores = torch.cat([model(batch.images) for batch in bench.chunks(data)])
     pictures, prototypes = owners(scores, labels_of(data).to(scores.device), len(names))
-    return {
-        "of pictures": pictures, "of prototypes": prototypes, "kind": names,
-        "place": torch.stack((pictures, prototypes), dim=1), "which": torch.arange(len(names)), "classes": names,
-    }  # fmt: skip
+    return {"of pictures": pictures, "of prototypes": prototypes, "kind": names}
 
 
 OWNERS = Lens(
     "What prototypes went to", OwnersParams, owned,
     (
         Bars(("of pictures", "of prototypes", "kind"), "Each kind's share of the pictures, and of the prototypes that "
-             "mostly gather it."),
-        Scatter(("place", "which"), "The same as points: share of pictures to the right, share of prototypes upwards. "
-                "An equal share of pictures for each prototype puts kinds on the diagonal: what is common is split "
-                "into many, what is rare must share one, and so has none of its own."),
+             "mostly gather it. Each prototype is to get as many pictures: so what is common is split into many, and "
+             "what is rare shares one with something else and has none of its own."),
     ),
     "Do prototypes go to what is common?", takes="nothing",
 )  # fmt: skip

@@ -17,9 +17,19 @@ $\tau$: temperature of the prediction
 $u_j$: width of block j of a RegNetY, rounded to the nearest $w_0 w_m^k$: blocks of one width make a stage
 $p_r$: how often the r-th kind of picture comes in the stream, $s$ its exponent
 
-Differs. A.
+Differs. The paper sees a thousand million pictures of the web once, with a network of 700 million weights; here
+`stream` draws 38 400 from 10 000 garments by a law, so that what is common comes again: T-shirts are two fifths of it,
+ankle boots one in eighty, a fifth are glyphs, texture, copies and negatives. The demo sees it once, at 28 pixels, with
+30 prototypes in place of 16 000: a batch of 64 cannot be shared out among more than it holds. SGD in place of LARC,
+which is for batches of thousands; the head keeps its batch norm, codes are a little sharper ($\varepsilon$ of 0.03 in
+place of 0.05), a large crop keeps half of a picture or more. Precision is the bench's; activations are not computed
+twice to save memory. Features are judged by nearest neighbours among few labels, not by fine-tuning on ImageNet.
 
-Expect. B.
+Expect. The demo takes 49 CPU-seconds of a core. Over three seeds the nearest of 200 labelled pictures know the class of
+0.624, 0.570 and 0.610 of the test pictures, against 0.490, 0.526 and 0.460 before training and 0.645 by pixels, which
+are hard to beat here. As many curated pictures give 0.602, 0.674 and 0.620: 0.03 more on average, but less in one seed
+and 0.10 more in another, so that three seeds do not tell the two apart. In the demo that ships T-shirts, 0.40 of the
+stream, have 17 of 30 prototypes mostly to themselves, and seven of the ten garments have none.
 """
 
 from __future__ import annotations
