@@ -20,7 +20,7 @@ ROW = tuple(f"picture {place}" for place in range(1, 7))
 class StreamParams(Params):
     tail: float = knob(1.5, "exponent of Zipf's law: 0 is as many of each garment", 0.0, 4.0)
     noise: float = knob(0.2, "share of what is no garment", 0.0, MOST_NOISE)
-    count: int = knob(5000, "pictures that are drawn", 1200, COUNT, tiny=1200)
+    count: int = knob(2000, "pictures that are drawn", 1200, COUNT, tiny=1200)
     seed: int = knob(0, "other draws", 0, 9999)
 
 
