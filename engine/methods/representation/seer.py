@@ -6,8 +6,8 @@ Idea. ImageNet was chosen by people: a thousand kinds, as many pictures of each,
 needs no label may still live on that choice. Here it learns from pictures as they come, each seen about once: SwAV, a
 network of a family that grows well, and a stream nobody has sorted.
 
-Equation. $$\mathcal L=-\frac1{|A|}\sum_{a\in A}\frac1{V-1}\sum_{v\ne a}\sum_k q^{(a)}_k\log
-\mathrm{softmax}_k\big(z_v^\top C/\tau\big),\qquad u_j=w_0+w_a\,j,\qquad p_r\propto r^{-s}$$
+Equation. $$\begin{gathered}\mathcal L=-\frac1{|A|}\sum_{a\in A}\frac1{V-1}\sum_{v\ne a}\sum_k q^{(a)}_k\log
+\mathrm{softmax}_k\big(z_v^\top C/\tau\big)\\ u_j=w_0+w_a\,j,\qquad p_r\propto r^{-s}\end{gathered}$$
 
 Where. $z_v$: what the head makes of view v, a unit vector
 $C$: the prototypes, unit vectors
@@ -29,7 +29,7 @@ Expect. The demo takes 49 CPU-seconds of a core. Over three seeds the nearest of
 0.624, 0.570 and 0.610 of the test pictures, against 0.490, 0.526 and 0.460 before training and 0.645 by pixels, which
 are hard to beat here. As many curated pictures give 0.602, 0.674 and 0.620: 0.03 more on average, but less in one seed
 and 0.10 more in another, so that three seeds do not tell the two apart. In the demo that ships T-shirts, 0.40 of the
-stream, have 17 of 30 prototypes mostly to themselves, and seven of the ten garments have none.
+stream, have 17 of 30 prototypes mostly to themselves, and six of the ten garments have none.
 """
 
 from __future__ import annotations
