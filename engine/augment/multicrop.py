@@ -9,7 +9,7 @@ from itertools import groupby
 import torch
 from torch import Generator, Tensor
 
-from engine.augment.views import View
+from engine.augment.views import View, simclr
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,16 @@ class MultiCrop:
 
     def __call__(self, images: Tensor, generator: Generator) -> list[Tensor]:
         return [view(images, generator) for view in (*self.large, *self.small)]
+
+
+def simclr_crops(crop: float, small_crop: float, small: int, small_size: int, strength: float) -> MultiCrop:
+    """Two large crops and `small` small ones, distorted as SimCLR has it, without blur (Caron et al. 2020, sec. 3.2).
+
+    crop: least share of a picture that a large one keeps; small_crop: that of a small one, which keeps `crop` at most
+    and is `small_size` pixels a side. strength: of the distortion of colour.
+    """
+    large = simclr(strength=strength, area=(crop, 1.0), blur=0.0)
+    return MultiCrop((large,) * 2, (simclr(small_size, strength, (min(small_crop, crop), crop), blur=0.0),) * small)
 
 
 def by_size(net: Callable[[Tensor], Tensor], crops: Sequence[Tensor]) -> list[Tensor]:

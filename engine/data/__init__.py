@@ -38,6 +38,11 @@ class Source:
 
 EMBEDDED = (
     Source("garments", "Fashion-MNIST, a balanced part: grey clothes in ten classes", 10_000, 10, 28, "MIT"),
+    Source(
+        "stream", "garments as they come: few kinds are common, most rare, a fifth of the pictures none at all",
+        38_400, 14, 28, "MIT; Bitstream Vera and Arev",
+    ),
+    Source("stream:0:0", "as many garments, curated: as many of each kind", 38_400, 14, 28, "MIT"),
     Source("glyphs", "letters in twelve faces; the splits share no class", 3_816, 318, 28, "Bitstream Vera and Arev"),
     Source("cutouts", "one emoji on a photograph, in colour", 4_000, 15, 64, "Apache-2.0; photographs as below"),
     Source("photos", "real photographs, whole", 20, 0, 128, "free, file by file: assets/LICENSES.md"),
@@ -46,7 +51,7 @@ EMBEDDED = (
     Source("nuclei", "a fluorescence micrograph in squares: boxes and instances", 12, 1, 128, "BSD-3-Clause"),
     Source("video:pedestrians", "a street in 96 frames", 96, 0, 224, "Apache-2.0"),
     Source("video:bunny", "an animated film in 106 frames", 106, 0, 224, "CC-BY-3.0"),
-)
+)  # fmt: skip
 
 SCENES = {
     "scene64": (4, 64, "up to 3 objects"),
@@ -74,6 +79,7 @@ FILES = (
 
 LOADERS = {
     "garments": "garments.load",
+    "stream": "stream.load",
     "glyphs": "glyphs.load",
     "cutouts": "cutouts.load",
     "photos": "photos.load",
@@ -90,7 +96,7 @@ LOADERS = {
 """What stands before the colon -> the function (what follows, split, size, channels) -> Dataset."""
 
 WITHOUT_VARIANT = ("garments", "glyphs", "cutouts", "nuclei")
-WITHOUT_VAL = (*WITHOUT_VARIANT, "photos", "torchvision", "video")
+WITHOUT_VAL = (*WITHOUT_VARIANT, "stream", "photos", "torchvision", "video")
 
 
 def open_data(spec: str, split: str = "train", size: int | None = None, channels: int | None = None) -> Dataset:

@@ -37,10 +37,9 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
-from engine.augment.multicrop import MultiCrop, by_size
-from engine.augment.views import simclr
+from engine.augment.multicrop import MultiCrop, by_size, simclr_crops
 from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import spread
@@ -51,10 +50,8 @@ from engine.losses.swapped import swapped_prediction
 from engine.method import Claim, Curves, Method, Params, Pictures, Report, knob
 from engine.metrics.readout import COURSE, WORTH, Readout
 from engine.nets.classifier import backbone
-from engine.nets.projection import projection
-from engine.ops.across import gather, rank, world
+from engine.nets.prototypes import Prototypes
 from engine.ops.schedule import cosine
-from engine.ops.sinkhorn import sinkhorn
 
 SHOWN, ASKED = 8, 500
 """Pictures in an exhibit; test pictures asked in the course of training."""
@@ -91,33 +88,15 @@ class SwAVParams(Params):
     size: int = knob(28, "height and width", 8, 1024, paper=224, unit="px", fold=True)
 
 
-class SwAV(nn.Module):
-    """Images (B, C, H, W) in [0, 1] -> scores (B, K): cosines with the prototypes. What is used afterwards is
-    `features`. queue: (2, N, dim), the latest of each large crop, the newest first."""
-
-    queue: Tensor
+class SwAV(Prototypes):
+    """Images (B, C, H, W) in [0, 1] -> scores (B, K); see `Prototypes`."""
 
     def __init__(self, params: SwAVParams, facts: Facts):
-        super().__init__()
+        net = backbone(params.backbone, facts.channels, width=params.width)
+        iterations = 0 if params.assign == "softmax" else params.iterations
+        super().__init__(net, params.dim, params.prototypes,
+                         epsilon=params.epsilon, iterations=iterations, queue=params.queue)  # fmt: skip
         self.params, self.facts = params, facts
-        self.backbone = backbone(params.backbone, facts.channels, width=params.width)
-        self.backbone.to(memory_format=torch.channels_last)  # on a CPU, too, the small network is faster so
-        width = self.backbone.out_features
-        self.head = projection((width, width, params.dim))
-        self.prototypes = nn.Parameter(F.normalize(torch.randn(params.prototypes, params.dim), dim=1))
-        self.register_buffer("queue", F.normalize(torch.randn(2, params.queue, params.dim), dim=2))
-
-    def features(self, images: Tensor) -> Tensor:
-        return self.backbone(images)
-
-    def project(self, images: Tensor) -> Tensor:
-        return F.normalize(self.head(self.backbone(images)).float(), dim=1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.scores(self.project(images))
-
-    def scores(self, z: Tensor) -> Tensor:
-        return z @ self.prototypes.T
 
     def view(self, images: Tensor, generator: Generator) -> Tensor:
         return self.crops.large[0](images, generator)
@@ -125,22 +104,7 @@ class SwAV(nn.Module):
     @property
     def crops(self) -> MultiCrop:
         p = self.params
-        large = simclr(strength=p.strength, area=(p.crop, 1.0), blur=0.0)
-        small = simclr(p.small_size, p.strength, (min(p.small_crop, p.crop), p.crop), blur=0.0)
-        return MultiCrop((large,) * 2, (small,) * p.small)
-
-    @torch.no_grad()
-    def codes(self, z: Tensor, place: int, with_queue: bool) -> Tensor:
-        """Codes (B, K) of z (B, dim), those of large crop `place`."""
-        if self.params.assign == "softmax":
-            return sinkhorn(self.scores(z), self.params.epsilon, 0)
-        everyone = torch.cat((z, self.queue[place][rank() :: world()])) if with_queue else z  # each rank brings a part
-        return sinkhorn(self.scores(everyone), self.params.epsilon, self.params.iterations)[: len(z)]
-
-    @torch.no_grad()
-    def enqueue(self, z: Tensor, place: int) -> None:
-        """Put z (B, dim) of all ranks before what is in the queue of a large crop; the oldest leave it."""
-        self.queue[place] = torch.cat((gather(z), self.queue[place]))[: self.params.queue]
+        return simclr_crops(p.crop, p.small_crop, p.small, p.small_size, p.strength)
 
 
 def train(model: SwAV, params: SwAVParams, bench: Bench) -> Iterator[Report]:
@@ -151,17 +115,13 @@ def train(model: SwAV, params: SwAVParams, bench: Bench) -> Iterator[Report]:
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cosine(step, params.steps, warmup))
     for batch in bench.batches(data, params.batch, params.steps, keep=(optimizer, schedule)):
         model.train()
-        with torch.no_grad():
-            model.prototypes.copy_(F.normalize(model.prototypes, dim=1))
-        seen = crops(batch.images, bench.generator)
-        z = by_size(model.project, seen)
-        with_queue = params.queue > 0 and bench.done >= params.queue_from * params.steps
-        codes = [model.codes(z[place], place, with_queue) for place in range(2)]
+        model.renew()
         model.prototypes.requires_grad_(bench.done >= params.still)
-        loss = swapped_prediction([model.scores(one) for one in z], codes, params.temperature)
+        seen = crops(batch.images, bench.generator)
+        with_queue = params.queue > 0 and bench.done >= params.queue_from * params.steps
+        scores, codes = model.swap(by_size(model.project, seen), with_queue)
+        loss = swapped_prediction(scores, codes, params.temperature)
         bench.step(optimizer, loss, schedule=schedule)
-        for place in range(2):
-            model.enqueue(z[place].detach(), place)
         report: Report = {"loss": loss.detach(), "chance": math.log(params.prototypes)}
         if bench.due:
             sizes = ("large 1", "large 2", "small 1", "small 2")
