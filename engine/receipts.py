@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine import arms
 from engine.assets import ROOT, record
 from engine.catalog import card, ids
 from engine.closure import Reach, module
@@ -92,12 +93,13 @@ def read(id: str, root: Path = ROOT) -> Receipt | None:
         found = json.loads(path(id, root).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    arms = {arm: [Outcome(**outcome) for outcome in outcomes] for arm, outcomes in found.pop("arms").items()}
-    return Receipt(**found, arms=arms)
+    measured = {arm: [Outcome(**outcome) for outcome in outcomes] for arm, outcomes in found.pop("arms").items()}
+    return Receipt(**found, arms=measured)
 
 
-def outcome(id: str, values: Mapping[str, Any], seed: int) -> Outcome:
-    """Run the demo once on one CPU thread."""
+def outcome(id: str, values: Mapping[str, Any], seed: int) -> tuple[Outcome, dict[str, Any]]:
+    """Run the demo once on one CPU thread. Beside the outcome: of seed 0, where the claim keeps a course, what
+    `arms.Trace` told, else nothing."""
     import torch
 
     from engine.bench import Bench, Setup
@@ -110,17 +112,20 @@ def outcome(id: str, values: Mapping[str, Any], seed: int) -> Outcome:
     params = method.params.make(values)
     bench = Bench(Setup.make({"seed": seed, "device": "cpu"}))
     model = method.build(params, bench.facts(params))
+    trace = arms.Trace(method, model, params, bench) if method.claim.course and seed == 0 else None
     last: dict[str, Any] = {}
     course: dict[str, list[float]] = {}
     for last in drive(method, model, params, bench):
         if bench.due and method.claim.course:
+            if trace:
+                trace.look()
             now = {"step": bench.done, "seconds": time.process_time() - cpu} | last
             for name in ("step", "seconds", *method.claim.course):
                 if name in now:
                     course.setdefault(name, []).append(float(f"{float(now[name]):.4g}"))
     figure, baseline = (float(last[name]) for name in (method.claim.figure, method.claim.baseline))
     wall, cpu = time.monotonic() - started, time.process_time() - cpu
-    return Outcome(figure, baseline, round(wall, 1), round(cpu, 1), course)
+    return Outcome(figure, baseline, round(wall, 1), round(cpu, 1), course), trace.told() if trace else {}
 
 
 def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, workers: int | None = None) -> Receipt:
@@ -136,12 +141,18 @@ def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, worker
             for arm, values in claim.arms.items()
         }
         found: dict[tuple[str, int], Outcome] = {}
+        traces: dict[str, dict[str, Any]] = {}
         for job in as_completed(jobs):
             arm, seed = jobs[job]
-            one = found[arm, seed] = job.result()
+            one, trace = job.result()
+            found[arm, seed] = one
+            if trace:
+                traces[arm] = trace
             told(f"{id} · {arm} · seed {seed}: {claim.figure} {one.figure:.4g}, "
                  f"{claim.baseline} {one.baseline:.4g}, {one.cpu:.0f} CPU-s")  # fmt: skip
-    arms = {arm: [found[arm, seed] for seed in range(seeds)] for arm in claim.arms}
+    if traces:
+        arms.write(id, {arm: traces[arm] for arm in claim.arms}, classes_of(id))
+    outcomes = {arm: [found[arm, seed] for seed in range(seeds)] for arm in claim.arms}
     receipt = Receipt(
         id,
         claim.says,
@@ -151,12 +162,20 @@ def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, worker
         time.strftime("%Y-%m-%d"),
         machine(),
         fingerprint(id),
-        arms,
+        outcomes,
     )
     path(id).parent.mkdir(parents=True, exist_ok=True)
     replace_file(path(id), (json.dumps(asdict(receipt), indent=1, ensure_ascii=False) + "\n").encode())
     record()
     return receipt
+
+
+def classes_of(id: str) -> tuple[str, ...]:
+    """The names of the classes of a method's demo data."""
+    from engine.bench import Bench
+    from engine.catalog import method as find
+
+    return Bench().facts(find(id).params()).classes
 
 
 def fingerprint(id: str) -> str:
@@ -204,9 +223,9 @@ def table() -> list[dict[str, Any]]:
         if receipt is None:
             rows.append({"method": id, "verdict": "not measured; run `visionarium receipts --measure`"})
             continue
-        arms = {arm: _spread([one.figure for one in outcomes]) for arm, outcomes in receipt.arms.items()}
+        figures = {arm: _spread([one.figure for one in outcomes]) for arm, outcomes in receipt.arms.items()}
         rows.append({
-            "method": id, "figure": receipt.figure, "arms": arms,
+            "method": id, "figure": receipt.figure, "arms": figures,
             "baseline": f"{receipt.baseline} {_spread([one.baseline for one in next(iter(receipt.arms.values()))])}",
             "beats baseline": receipt.beats_baseline, "claim": receipt.verdict, "seconds": round(receipt.seconds),
             "date": receipt.date, "machine": receipt.machine,

@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from engine.assets import ROOT
 from engine.files import stamp
 from engine.record import read_values
-from lab import moments, overlaid, own, reel, timeline, warm
+from lab import learned, moments, overlaid, own, reel, timeline, warm, what_if
 from lab.atlas import routes as atlas
 from lab.figures import DRAWN, draw, jpeg, portable, raster
 from lab.following import Following
@@ -163,6 +163,8 @@ ROUTES: list[BaseRoute] = [
     *timeline.ROUTES,
     *atlas.ROUTES,
     *overlaid.ROUTES,
+    *what_if.ROUTES,
+    *learned.ROUTES,
     *reel.ROUTES,
     *own.ROUTES,
     Mount("/api/fonts", app=StaticFiles(directory=ROOT / "fonts")),

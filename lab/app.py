@@ -33,6 +33,7 @@ pages = [
     st.Page(PAGES / "run.py", title="Run", visibility="hidden"),
     st.Page(PAGES / "sweep.py", title="Sweep", visibility="hidden"),
     st.Page(PAGES / "compare.py", title="Compare", visibility="hidden"),
+    st.Page(PAGES / "learned.py", title="Features, side by side", visibility="hidden"),
 ]
 st.navigation({"": pages, "Studios": studios}, position="top").run()
 warm.begin()

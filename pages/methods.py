@@ -4,6 +4,7 @@ import streamlit as st
 
 from engine import catalog
 from lab.parts.cards import card, demo_seconds, is_trained
+from lab.parts.links import link
 from lab.parts.wings import wing_name
 
 st.title("Methods", anchor=False)
@@ -23,6 +24,8 @@ cards = catalog.cards()
 wings = list(dict.fromkeys(one.wing for one in cards))
 wing = st.pills("Wing", wings, format_func=wing_name, key="wing", bind="query-params", label_visibility="collapsed")
 
+if wing == "representation":
+    link("learned", "All of them side by side: what features come to, against steps and seconds")
 words = (sought or "").lower().split()
 cards = [
     one

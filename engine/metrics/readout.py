@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -16,8 +17,8 @@ from engine.metrics.embedding import effective_rank, feature_deviation
 from engine.metrics.neighbours import PIXELS, embed_all, shared_classes
 from engine.metrics.readers import knn_scores, linear_probe
 
-ASKED, NEIGHBOURS = 500, 20
-"""Test pictures that are asked in the course of training, and neighbours that vote."""
+ASKED, SAMPLE, NEIGHBOURS = 2000, 500, 20
+"""Test pictures that are asked, always the same; those of them that go through the head; neighbours that vote."""
 COURSE = ("neighbours", "probe", "deviation", "directions")
 """What a `Readout` tells of features that a claim's receipt keeps over the steps."""
 
@@ -36,10 +37,10 @@ class Readout:
     def __init__(self, bench: Bench, known: Dataset, test: Dataset, untrained: Embed):
         """known: the pictures whose label may be read. untrained: a network's features before training; they are read
         here, once in a run's life."""
-        self.bench, self.known, self.test = bench, known, test
+        self.bench, self.known, self.asked = bench, known, spread(test, ASKED)
+        self.sample = spread(test, SAMPLE)
         self.classes = shared_classes(known, test)
-        self._pixels: dict[int, float] = {}
-        self.before = bench.once(lambda: {name: float(value) for name, value in self._read(untrained, test).items()})
+        self.before = bench.once(lambda: {name: float(value) for name, value in self._read(untrained).items()})
 
     @torch.no_grad()
     def __call__(self, features: Embed, head: Embed | None = None, last: bool = False) -> Report:
@@ -48,21 +49,20 @@ class Readout:
         much of it is left after the `head`, in what the loss compares ("deviation": 1 evenly over the sphere, 0
         collapsed).
 
-        last: training has ended: all test pictures are asked, and "untrained" and the bars "right" by "way" are told.
+        last: training has ended: "untrained" and the bars "right" by "way" are told, too.
         """
-        asked = self.test if last else spread(self.test, ASKED)
-        report = self._read(features, asked)
+        report = self._read(features)
         if head is not None:
-            z, truth = embed_all(head, self.bench.chunks(asked))
+            z, truth = embed_all(head, self.bench.chunks(self.sample))
             report["deviation"] = feature_deviation(z) * z.shape[1] ** 0.5
             if self.classes and z.any(dim=1).all():
                 report["after the head"] = vote(*self._labelled(head), z, truth, self.classes)
         if self.classes:
-            report["pixels"] = self._by_pixels(asked)
+            report["pixels"] = self._by_pixels
         return report | (self._compared(report) if last and self.classes else {})
 
-    def _read(self, features: Embed, asked: Dataset) -> Report:
-        found, truth = embed_all(features, self.bench.chunks(asked))
+    def _read(self, features: Embed) -> Report:
+        found, truth = embed_all(features, self.bench.chunks(self.asked))
         report: Report = {"directions": effective_rank(found)}
         if self.classes:
             bank, labels = self._labelled(features)
@@ -74,12 +74,11 @@ class Readout:
     def _labelled(self, features: Embed) -> tuple[Tensor, Tensor]:
         return embed_all(features, self.bench.chunks(self.known))
 
-    def _by_pixels(self, asked: Dataset) -> float:
-        """The vote by plain pixels, which no training changes: found once for each number of pictures."""
-        if len(asked) not in self._pixels:
-            found, truth = embed_all(PIXELS, self.bench.chunks(asked))
-            self._pixels[len(asked)] = vote(*self._labelled(PIXELS), found, truth, self.classes).item()
-        return self._pixels[len(asked)]
+    @cached_property
+    def _by_pixels(self) -> float:
+        """The vote by plain pixels, which no training changes."""
+        found, truth = embed_all(PIXELS, self.bench.chunks(self.asked))
+        return vote(*self._labelled(PIXELS), found, truth, self.classes).item()
 
     def _compared(self, report: Report) -> Report:
         bars = {
@@ -103,7 +102,7 @@ WORTH = (
            "makes of them, and the nearest by plain pixels."),
     Curves(("deviation",), "How much what the loss compares varies from picture to picture: 1 is evenly spread over "
            "the sphere, 0 is collapse: one point for all."),
-    Curves(("directions",), "In how many directions features vary; 1 is collapse."),
-    Bars(("right", "way"), "At the end, on all test pictures: how often is the class known?"),
+    Curves(("directions",), "In how many directions features vary, however little they do; 1 is a line."),
+    Bars(("right", "way"), "At the end: how often is the class known?"),
 )  # fmt: skip
 """The exhibits of what `Readout` reports."""

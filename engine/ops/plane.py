@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def plane(features: np.ndarray) -> tuple[np.ndarray, float]:
+def plane(features: np.ndarray, scaled: bool = True) -> tuple[np.ndarray, float]:
     """Places (N, 2) along the two principal components of features (N, D), and their share of the variance.
 
-    The places are centred and scaled to a mean squared radius of 1; all lie at 0 where nothing varies. N >= 1.
+    The places are centred and, if `scaled`, have a mean squared radius of 1; all lie at 0 where nothing varies. N >= 1.
     """
     flat = features.astype(np.float64) - features.mean(0, dtype=np.float64)
     spectrum, axes = np.linalg.eigh(flat.T @ flat)
@@ -20,7 +20,7 @@ def plane(features: np.ndarray) -> tuple[np.ndarray, float]:
     whole, kept = spectrum.sum(), np.square(places).sum()
     if whole <= 1e-12 * max(1.0, float(np.square(features.astype(np.float64)).sum())):
         return np.zeros_like(places), 0.0
-    return places / np.sqrt(kept / len(places)), float(kept / whole)
+    return places / (np.sqrt(kept / len(places)) if scaled else 1.0), float(kept / whole)
 
 
 def turn(places: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -32,7 +32,7 @@ def turn(places: np.ndarray, target: np.ndarray) -> np.ndarray:
     return left @ right
 
 
-def moving(steps: Sequence[np.ndarray]) -> tuple[np.ndarray, list[float]]:
+def moving(steps: Sequence[np.ndarray], scaled: bool = True) -> tuple[np.ndarray, list[float]]:
     """Places (T, N, 2) of the points at each of T steps, and each step's share of the variance (see `plane`).
 
     steps: features (n, D) of the first n points, N the largest n; a place that is not known is NaN. Each step is turned
@@ -42,7 +42,7 @@ def moving(steps: Sequence[np.ndarray]) -> tuple[np.ndarray, list[float]]:
     course, shares = np.full((len(steps), most, 2), np.nan), []
     before = np.empty((0, 2))
     for at, features in enumerate(steps):
-        places, share = plane(features) if len(features) else (np.empty((0, 2)), 0.0)
+        places, share = plane(features, scaled) if len(features) else (np.empty((0, 2)), 0.0)
         shares.append(share)
         both = min(len(places), len(before))
         if both:

@@ -7,9 +7,11 @@ from typing import Any
 
 import streamlit as st
 
-from engine import receipts
+from engine import arms, receipts
 from engine.catalog import Card
 from engine.receipts import Outcome, Receipt
+from lab import what_if
+from lab.components.arms import arms as side_by_side
 from lab.parts.exhibit import is_dark
 from lab.pictures import COLOURS, words
 from lab.plots import Plot, style
@@ -45,6 +47,13 @@ def receipt(card: Card) -> None:
             + ("" if receipts.fingerprint(card.id) == found.code else "The method's code has changed since then.")
         )
         st.code(f"visionarium receipts --measure {card.id}", language="bash", wrap_lines=True)
+    if traced := arms.read(card.id):
+        st.subheader("What if", anchor=False)
+        st.markdown(
+            "The first seed of every arm as it trained: where each places the same test pictures, and what became of "
+            "it. Pictures that a network cannot tell apart lie in one point.", width=1060,
+        )  # fmt: skip
+        side_by_side(what_if.shown(card.id, found, traced), key=f"arms of {card.id}")
 
 
 def spread(outcomes: list[Outcome]) -> str:

@@ -56,7 +56,7 @@ from engine.method import (
     Table,
     knob,
 )  # fmt: skip
-from engine.metrics.readout import ASKED, COURSE, WORTH, Readout
+from engine.metrics.readout import COURSE, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.groups import in_groups
 from engine.ops.choose import host_generator
@@ -70,8 +70,8 @@ SCHEDULES: dict[Version, Callable[[int, int, int], float]] = {
     "v2": cosine,
 }
 """Factor of the learning rate at a step of so many: v1 divides it by ten after 120 and 160 of 200 epochs."""
-SHOWN = 8
-"""Pictures in an exhibit."""
+SHOWN, ASKED = 8, 500
+"""Pictures in an exhibit; test pictures asked in the course of training."""
 
 
 class MoCoParams(Params):

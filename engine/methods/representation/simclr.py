@@ -44,13 +44,13 @@ from engine.lenses.features import MAP, NEIGHBOURS, PAIRS
 from engine.losses.contrastive import nt_xent
 from engine.method import Claim, Curves, Method, Params, Pictures, Report, knob
 from engine.metrics.embedding import alignment, uniformity
-from engine.metrics.readout import ASKED, COURSE, WORTH, Readout
+from engine.metrics.readout import COURSE, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.projection import projection
 from engine.ops.schedule import cosine
 
-SHOWN = 8
-"""Pictures in an exhibit."""
+SHOWN, ASKED = 8, 500
+"""Pictures in an exhibit; test pictures asked in the course of training."""
 
 
 class SimCLRParams(Params):

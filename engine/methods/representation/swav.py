@@ -48,14 +48,14 @@ from engine.lenses.features import MAP, NEIGHBOURS, PAIRS
 from engine.lenses.prototypes import CODES, PROTOTYPES
 from engine.losses.swapped import swapped_prediction
 from engine.method import Claim, Curves, Method, Params, Pictures, Report, knob
-from engine.metrics.readout import ASKED, COURSE, WORTH, Readout
+from engine.metrics.readout import COURSE, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.projection import projection
 from engine.ops.schedule import cosine
 from engine.ops.sinkhorn import sinkhorn
 
-SHOWN = 8
-"""Pictures in an exhibit."""
+SHOWN, ASKED = 8, 500
+"""Pictures in an exhibit; test pictures asked in the course of training."""
 
 
 class SwAVParams(Params):

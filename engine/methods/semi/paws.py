@@ -45,14 +45,14 @@ from engine.lenses.supports import SUPPORTS
 from engine.losses.soft_neighbours import cross_entropy, mean_entropy, sharpened, soft_neighbour
 from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, knob
 from engine.metrics.classification import accuracy
-from engine.metrics.readout import ASKED, COURSE, WORTH, Readout
+from engine.metrics.readout import COURSE, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.projection import projection
 from engine.ops.choose import host_generator
 from engine.ops.schedule import cosine
 
-SHOWN = 8
-"""Pictures in an exhibit."""
+SHOWN, ASKED = 8, 500
+"""Pictures in an exhibit; test pictures asked in the course of training."""
 
 
 class PAWSParams(Params):

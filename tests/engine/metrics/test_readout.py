@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from engine.bench import Bench, Setup
 from engine.data.base import Batch, Facts, Memory
-from engine.metrics.readout import ASKED, NEIGHBOURS, Readout
+from engine.metrics.readout import NEIGHBOURS, SAMPLE, Readout
 
 FLAT = nn.Flatten()
 
@@ -46,28 +46,31 @@ def flat(data, count):
 def test_the_readers_are_those_of_scikit_learn(bench):
     report = readout(bench)(FLAT)
     known, labels = flat(pictures(60, 0), 60)
-    asked, truth = flat(pictures(600, 1), ASKED)
+    asked, truth = flat(pictures(600, 1), 600)
     votes = KNeighborsClassifier(NEIGHBOURS, metric="cosine", weights=lambda far: np.exp((1 - far) / 0.07))
     right = votes.fit(known.numpy(), labels).score(asked.numpy(), truth)
-    assert report["neighbours"].item() == pytest.approx(right, abs=1 / ASKED + 1e-6)
+    assert report["neighbours"].item() == pytest.approx(right, abs=1 / 600 + 1e-6)
     mean, deviation = known.mean(dim=0), known.std(dim=0, correction=0)
     probe = LogisticRegression(C=0.1, max_iter=1000, tol=1e-8).fit(((known - mean) / deviation).numpy(), labels)
     right = probe.score(((asked - mean) / deviation).numpy(), truth)
-    assert report["probe"].item() == pytest.approx(right, abs=1 / ASKED + 1e-6)
+    assert report["probe"].item() == pytest.approx(right, abs=1 / 600 + 1e-6)
 
 
-def test_at_the_end_all_are_asked_and_the_untrained_stand_beside(bench):
+def test_at_the_end_the_untrained_stand_beside(bench):
     read = readout(bench)
-    report = read(FLAT, FLAT, last=True)
+    before, report = read(FLAT), read(FLAT, FLAT, last=True)
+    assert "right" not in before
+    assert report["neighbours"] == before["neighbours"] > 0.4
     assert report["untrained"] == pytest.approx(1 / 3)
-    assert report["after the head"] == report["neighbours"] > 0.4
-    assert dict(zip(report["way"], report["right"].tolist(), strict=True))["linear probe"] == pytest.approx(
-        report["probe"].item()
-    )
-    asked, truth = flat(pictures(600, 1), 600)
-    assert report["directions"].item() == pytest.approx(readout(bench)(lambda images: FLAT(images) * 3, last=True)
-                                                        ["directions"].item(), rel=1e-3)  # fmt: skip
-    assert len(asked) == len(truth) == 600
+    bars = dict(zip(report["way"], report["right"].tolist(), strict=True))
+    assert bars["linear probe"] == pytest.approx(report["probe"].item())
+    assert bars["neighbours by pixels"] == pytest.approx(report["pixels"])
+
+
+def test_the_sample_goes_through_the_head(bench):
+    heads = []
+    readout(bench)(FLAT, lambda images: heads.append(len(images)) or FLAT(images))
+    assert sum(heads) == SAMPLE + 60  # and the labelled ones
 
 
 def test_collapse_is_seen(bench):

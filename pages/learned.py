@@ -1,0 +1,42 @@
+"""The methods that learn features, side by side."""
+
+import streamlit as st
+
+from lab import learned
+from lab.components.overlay import overlay
+from lab.parts.links import link
+
+st.title("Features, side by side", anchor=False)
+st.markdown(
+    "Each method that learns features, at the budget of its demo, as measured for its receipt: the mean of its seeds. "
+    "How often do the nearest of a few labelled pictures, or a linear probe fitted to them, know a test picture's "
+    "class? And do features keep varying, or do they collapse?",
+    width=1060,
+)
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    along = st.segmented_control(
+        "Along", ("seconds", "step"), default="seconds", required=True, key="along", bind="query-params",
+        help="Seconds of one CPU core, evaluations included.",
+    )  # fmt: skip
+    contrasts = st.toggle(
+        "What goes wrong, too", key="contrasts", bind="query-params",
+        help="The contrasts of each claim, dashed: what its method becomes without its trick.",
+    )  # fmt: skip
+found = learned.learners(contrasts)
+if not found:
+    st.markdown("Nothing was measured yet: `visionarium receipts representation.simclr --measure`.")
+    st.stop()
+st.html(learned.legend(found))
+overlay(learned.figures(found, along), along, key="learned")
+percent = st.column_config.NumberColumn(format="%.3f")
+st.dataframe(
+    learned.table(found), hide_index=True, alt="where each method ended",
+    column_config=dict.fromkeys(("neighbours", "±", "probe", "± "), percent),
+)  # fmt: skip
+st.caption(
+    "What the few labelled pictures are differs where a method says so in its receipt: PAWS has four of each class, "
+    "and learns from them, too."
+)
+with st.container(horizontal=True):
+    for id, title in dict.fromkeys((one.id, one.title) for one in found):
+        link("method", title, query={"id": id, "part": "Receipt"})
