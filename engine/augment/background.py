@@ -9,26 +9,9 @@ import torch
 from torch import Generator, Tensor
 
 from engine.ops.choose import host_generator, to
-from engine.ops.salient import Way, salient
+from engine.ops.salient import Way, alone, in_front_of, salient
 
 Behind = Literal["grey", "noise", "another"]
-
-
-def in_front_of(images: Tensor, kept: Tensor, behind: Tensor) -> Tensor:
-    """What is kept of images (B, C, H, W), and `behind`, of the same shape, elsewhere. kept: (B, 1, H, W) bool."""
-    if kept.dtype != torch.bool:
-        raise ValueError(f"kept: a mask is boolean, got {kept.dtype}; compare it with a threshold first")
-    if kept.shape != images[:, :1].shape:
-        raise ValueError(f"kept: expected shape {tuple(images[:, :1].shape)}, one mask an image, "
-                         f"got {tuple(kept.shape)}")  # fmt: skip
-    return torch.where(kept, images, behind)
-
-
-def alone(images: Tensor, kept: Tensor) -> Tensor:
-    """Backgrounds (B, C, H, W) without the thing: the mean of what is not kept in its place."""
-    outside = ~kept
-    count = outside.sum(dim=(2, 3), keepdim=True).clamp(min=1)
-    return torch.where(kept, (images * outside).sum(dim=(2, 3), keepdim=True) / count, images)
 
 
 @dataclass(frozen=True)

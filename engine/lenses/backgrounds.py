@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine.augment.background import Behind, OtherBackground, in_front_of
+from engine.augment.background import Behind, OtherBackground
 from engine.bench import Bench
 from engine.data.subset import spread
 from engine.lenses.features import Featured
@@ -13,7 +13,7 @@ from engine.method import Bars, Lens, Params, Pictures, Report, Table, knob
 from engine.metrics.backgrounds import GROUNDS, OtherGrounds
 from engine.metrics.neighbours import PIXELS
 from engine.metrics.readout import Embed
-from engine.ops.salient import Way, salient, stands_out
+from engine.ops.salient import Way, in_front_of, salient, stands_out
 
 SHOWN = 8
 """Test pictures that are shown before each background."""

@@ -9,7 +9,6 @@ from typing import Literal, get_args
 import torch
 from torch import Generator, Tensor
 
-from engine.augment.background import in_front_of
 from engine.bench import Bench
 from engine.data.base import Batch, Dataset
 from engine.data.strangers import strangers
@@ -17,7 +16,7 @@ from engine.data.subset import spread
 from engine.method import Report
 from engine.metrics.neighbours import embed_all, shared_classes
 from engine.metrics.readout import Embed, vote
-from engine.ops.salient import Way, salient
+from engine.ops.salient import Way, in_front_of, salient
 
 Ground = Literal["as it is", "grey", "noise", "photographs"]
 GROUNDS: tuple[Ground, ...] = get_args(Ground)

@@ -1,4 +1,5 @@
-"""What stands out in a picture, found without having learned anything: contrast, a threshold, the largest piece."""
+"""What stands out in a picture, found without having learned anything: contrast, a threshold, the largest piece; and
+that before something else."""
 
 from __future__ import annotations
 
@@ -98,6 +99,23 @@ def salient(images: Tensor, way: Way = "auto", edges: float = 0.5, times: float 
     if way == "surround" or (way == "auto" and images.shape[1] == 3):
         kept = largest_piece(kept)
     return kept | ~kept.flatten(1).any(dim=1)[:, None, None, None]
+
+
+def in_front_of(images: Tensor, kept: Tensor, behind: Tensor) -> Tensor:
+    """What is kept of images (B, C, H, W), and `behind`, of the same shape, elsewhere. kept: (B, 1, H, W) bool."""
+    if kept.dtype != torch.bool:
+        raise ValueError(f"kept: a mask is boolean, got {kept.dtype}; compare it with a threshold first")
+    if kept.shape != images[:, :1].shape:
+        raise ValueError(f"kept: expected shape {tuple(images[:, :1].shape)}, one mask an image, "
+                         f"got {tuple(kept.shape)}")  # fmt: skip
+    return torch.where(kept, images, behind)
+
+
+def alone(images: Tensor, kept: Tensor) -> Tensor:
+    """Backgrounds (B, C, H, W) without the thing: the mean of what is not kept in its place."""
+    outside = ~kept
+    count = outside.sum(dim=(2, 3), keepdim=True).clamp(min=1)
+    return torch.where(kept, (images * outside).sum(dim=(2, 3), keepdim=True) / count, images)
 
 
 def largest_piece(masks: Tensor) -> Tensor:

@@ -19,11 +19,12 @@ $\mathrm{sg}$: no gradient flows
 $\tau$: the temperature
 
 Differs. The demo is a residual network of 77 000 weights on grey garments of 28 pixels: two large crops and one small
-one, all other pictures of the batch as negatives, SGD in place of LARS, a target network that follows from 0.99 on.
-What stands out is found by Otsu's threshold on brightness and slope, in photographs by unlikeness to the border, in
-place of a trained saliency network. Garments stand on black, so replacing what is behind them removes nothing: it makes
-views that differ in their background. $p(x^l;x^k)$ of a small crop, which never passes the target network, is told with
-its row of the network itself. The paper's $\alpha$, $\beta$ and $\tau$ could not be verified.
+one, all other pictures of the batch as negatives, SGD in place of LARS, and a target network that follows from 0.95 on,
+since 500 steps are few. What stands out is found by Otsu's threshold on brightness and slope, in photographs by
+unlikeness to the border, in place of a trained saliency network. Garments stand on black, so replacing what is behind
+them removes nothing: it makes views that differ in their background, in half of the large crops, not in a tenth.
+$p(x^l;x^k)$ of a small crop, which never passes the target network, is told with its row of the network itself. The
+paper's $\alpha$, $\beta$ and $\tau$ could not be verified.
 
 Expect. To be measured.
 """
@@ -39,7 +40,7 @@ import torch.nn.functional as F
 from pydantic import model_validator
 from torch import Generator, Tensor, nn
 
-from engine.augment.background import Behind, OtherBackground, in_front_of
+from engine.augment.background import Behind, OtherBackground
 from engine.augment.multicrop import MultiCrop, by_size
 from engine.augment.views import View, simclr
 from engine.bench import Bench
@@ -55,7 +56,7 @@ from engine.metrics.readout import COURSE, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.projection import projection
 from engine.ops.ema import ema_update, follower
-from engine.ops.salient import Way, salient, stands_out
+from engine.ops.salient import Way, in_front_of, salient, stands_out
 from engine.ops.schedule import cosine
 
 SHOWN = 8
@@ -71,21 +72,21 @@ class ReLICParams(Params):
                       paper=0.1)  # fmt: skip
     behind: Behind = knob("noise", "what then stands there: plain grey, noise, or what is behind another picture",
                           paper="grey")  # fmt: skip
-    temperature: float = knob(0.3, "softmax temperature", 0.01, 1.0, log=True)
+    temperature: float = knob(0.2, "softmax temperature", 0.01, 1.0, log=True)
     negatives: int = knob(0, "others that a view is compared with, drawn anew each step; 0: all of the batch", 0,
                           65_535, paper=10)  # fmt: skip
-    steps: int = knob(800, "optimiser steps", 1, 10**7, tiny=3, paper=312_500, unit="steps")
+    steps: int = knob(500, "optimiser steps", 1, 10**7, tiny=3, paper=312_500, unit="steps")
     large: int = knob(2, "large crops", 2, 8, paper=4, fold=True)
     small: int = knob(1, "small crops, which only the network itself sees", 0, 12, paper=2, fold=True)
-    momentum: float = knob(0.99, "how slowly the target network follows at first; it ends standing still", 0.0, 1.0,
+    momentum: float = knob(0.95, "how slowly the target network follows at first; it ends standing still", 0.0, 1.0,
                            paper=0.996, fold=True)  # fmt: skip
     saliency: Way = knob("auto", "what stands out: bright and steep places (edges), or what is unlike the border "
                          "(surround); auto: edges of grey pictures", fold=True)  # fmt: skip
     batch: int = knob(64, "pictures a step", 2, 65_536, tiny=8, paper=4096, fold=True)
-    lr: float = knob(0.12, "learning rate at its peak", 1e-6, 10.0, log=True, fold=True)
+    lr: float = knob(0.2, "learning rate at its peak", 1e-6, 10.0, log=True, fold=True)
     warmup: int = knob(50, "steps over which the learning rate rises", 0, 10**6, tiny=1, paper=3125, fold=True)
     weight_decay: float = knob(1e-4, "pull of all weights towards 0", 0.0, 1.0, paper=1e-6, fold=True)
-    crop: float = knob(0.4, "least share of a picture that a large crop keeps", 0.05, 1.0, paper=0.14, fold=True)
+    crop: float = knob(0.3, "least share of a picture that a large crop keeps", 0.05, 1.0, paper=0.14, fold=True)
     small_crop: float = knob(0.15, "least share of a picture that a small crop keeps; at most it is `crop`", 0.01, 1.0,
                              paper=0.05, fold=True)  # fmt: skip
     small_size: int = knob(16, "height and width of a small crop", 4, 512, paper=96, unit="px", fold=True)
@@ -225,8 +226,7 @@ METHOD = Method(
         "200 labelled ones know, against views as they are (baseline: the network before training).",
         figure="elsewhere",
         course=(*COURSE, "elsewhere", "on photographs", "contrast", "invariance"),
-        arms={"other backgrounds": {}, "as they are": {"p_m": 0.0}, "a tenth": {"p_m": 0.1},
-              "plain contrast": {"beta": 0.0}},
+        arms={"other backgrounds": {}, "as they are": {"p_m": 0.0}, "plain contrast": {"beta": 0.0}},
         baseline="untrained elsewhere",
     ),
     sweeps=(

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from engine.augment.background import OtherBackground, alone, in_front_of
+from engine.augment.background import OtherBackground
 from engine.augment.views import Crop, View
 from engine.data import open_data
-from engine.ops.salient import salient
+from engine.ops.salient import alone, in_front_of, salient
 from engine.ops.warp import resized_crop
 
 
