@@ -31,7 +31,7 @@ class TwoNetworks(Protocol):
 class DirectionsParams(Params):
     alpha: float = knob(0.0, "weight of contrast in the descent", 0.0, 5.0)
     beta: float = knob(1.0, "weight of invariance in the descent", 0.0, 5.0)
-    temperature: float = knob(0.3, "softmax temperature", 0.01, 1.0, log=True)
+    temperature: float = knob(0.2, "softmax temperature", 0.01, 1.0, log=True)
     steps: int = knob(30, "steps of the descent", 0, 200, tiny=3)
     seed: int = knob(0, "other views", 0, 9999)
 
