@@ -1,6 +1,7 @@
 """python -m engine METHOD [--preset demo] [--out FOLDER] [--KNOB VALUE ...]   train, and keep the run in FOLDER
 python -m engine --resume FOLDER                                            go on with a run
 python -m engine --list                                                     the methods
+torchrun --nproc-per-node N -m engine ...                                   the same by N ranks, as with --ranks N
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from engine import catalog
 from engine.flags import parse, take_preset
 from engine.folder import EXIT, plan_run, read_state
+from engine.launch import joined, launch, rank_and_ranks
 from engine.threads import wait_asleep
 
 
@@ -27,11 +29,21 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{card.id:32}{card.title}")
         return 0
     try:
-        folder = Path(arguments[1]) if arguments[0] == "--resume" else prepare(arguments)
-        return train(folder)
+        with joined():
+            return train(ready(arguments))
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def ready(arguments: Sequence[str]) -> Path:
+    """The folder of the run to carry out; across ranks, rank 0 makes it and tells where it is."""
+    given = (lambda: Path(arguments[1])) if arguments[0] == "--resume" else (lambda: prepare(arguments))
+    if rank_and_ranks()[1] == 1:
+        return given()
+    from engine.ops.across import agree
+
+    return Path(agree(lambda: str(given())))
 
 
 def prepare(arguments: Sequence[str]) -> Path:
@@ -60,6 +72,11 @@ def train(folder: Path) -> int:
     from engine.run import run
 
     plan = Plan.read(folder)
+    rank, ranks = rank_and_ranks()
+    if ranks == 1 and plan.setup.get("ranks", 1) > 1:
+        return EXIT[launch(folder, plan.setup["ranks"])]
+    if rank:
+        return EXIT[run(folder)]
     bar = tqdm(desc=plan.method, unit="step", disable=None)
 
     def watch(step: int, report: dict) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -17,7 +18,9 @@ from engine.checkpoint import Checkpoint, random_state, set_random_state
 from engine.data.base import Batch, Dataset, Facts, Memory, memory
 from engine.data.draws import Draws
 from engine.folder import Device
+from engine.ops import across
 from engine.params import Params, knob
+from engine.ranks import as_first, compare_weights, joint_statistics, own_chance
 from engine.recall import Recall
 
 T = TypeVar("T")
@@ -32,6 +35,7 @@ class Setup(Params):
     device: Device = knob("auto", "where to compute; auto: a GPU if there is one")
     precision: Literal["auto", "bf16", "fp32"] = knob("auto", "auto: bfloat16 where the GPU has it", fold=True)
     compile: bool = knob(False, "compile the networks (minutes at the start, faster steps after)", fold=True)
+    ranks: int = knob(1, "processes that share each batch, one a GPU; 1: no others", 1, 1024, fold=True)
     looks: int = knob(16, "evaluations over each loop", 1, 1000, tiny=2, fold=True)
     workers: int = knob(2, "processes that read images when the set does not fit into memory", 0, 64, fold=True)
     keep_best: str = knob("", "reported number whose best checkpoint is kept, as accuracy or loss:min", fold=True)
@@ -46,11 +50,18 @@ class Stateful(Protocol):
 
 
 def find_device(name: str) -> torch.device:
-    """The device that `name` means here; ValueError when it is asked for by name and not there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    """The device that `name` means here; ValueError when it is asked for by name and not there.
+
+    Each of several ranks needs a GPU of its own: where there are too few, auto is the CPU.
+    """
+    alone, here = across.world() == 1, int(os.environ.get("LOCAL_WORLD_SIZE", across.world()))
+    cuda = torch.cuda.is_available() and (alone or torch.cuda.device_count() >= here)
+    there = {"cuda": cuda, "mps": alone and torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(device for device, present in there.items() if present))
     if not there[name]:
+        if not alone:
+            raise ValueError(f"device {name!r} is not here for each of {here} ranks; lower ranks, or choose cpu")
         raise ValueError(f"device {name!r} is not on this machine; choose auto or cpu")
     return torch.device(name)
 
@@ -60,6 +71,10 @@ class Bench:
 
     `train` runs again from its top, loops that were finished yield nothing, `once` returns what it returned, and the
     interrupted loop first restores weights, kept state and random states, then goes on.
+
+    Across ranks (see `engine.ops.across`) it gives each its part of every batch and chance of its own in the loops, and
+    averages gradients. Batch statistics are of the joint batch on GPUs (SyncBatchNorm); on a CPU each rank has its own,
+    and those of rank 0 are kept.
     """
 
     def __init__(
@@ -128,10 +143,11 @@ class Bench:
     ) -> Iterator[Batch]:
         """`steps` random batches of exactly `batch` images: shuffled epochs, one after the other without a gap.
 
-        What is drawn is a function of seed, loop and step alone. ValueError when the set is smaller than a batch.
+        What is drawn is a function of seed, loop and step alone; each of several ranks gets its part. ValueError when
+        the set is smaller than a batch, or a batch not the same for every rank.
         """
         loop = self._loops
-        draws = Draws(len(dataset), batch, steps, self.setup.seed, loop)
+        draws = Draws(len(dataset), batch, steps, self.setup.seed, loop, across.rank(), across.world())
         if isinstance(dataset, Memory):
             for step in self.steps(steps, keep):
                 yield self._ready(dataset.batch(draws[step]))
@@ -152,6 +168,7 @@ class Bench:
         if start == steps and self._saved and loop < self._saved["at"][0]:
             return
         self._keep = tuple(keep) if isinstance(keep, Sequence) else (keep,)
+        own_chance(self.setup.seed, loop, start, self.generator)  # before its first loop all ranks draw alike
         if self._saved and loop == self._saved["at"][0]:
             self._restore()
         self._open = True
@@ -179,38 +196,53 @@ class Bench:
         self._look = True
 
     def once(self, work: Callable[[], T]) -> T:
-        """Do `work` between loops, once in a run's life: a resumed run gets the kept result (a tree of tensors)."""
+        """Do `work` between loops, once in a run's life: a resumed run gets the kept result (a tree of tensors).
+
+        All ranks do it and get what rank 0 found, since after a loop they no longer draw alike.
+        """
         if self._open:
             raise RuntimeError("once stands between loops, not inside one")
         self._onces += 1
         if len(self._once_results) < self._onces:
-            self._once_results.append(work())
+            self._once_results.append(as_first(work()))
         return self._once_results[self._onces - 1]
 
     # Resume
 
     def attach(self, model: nn.Module) -> None:
-        """Place the model on the device (and compile its networks), with the checkpoint's weights when resuming."""
+        """Place the model on the device (and compile its networks), with the checkpoint's weights when resuming.
+
+        All ranks begin with what rank 0 has.
+        """
         self._model = model.to(self.device)
         if self.device.type == "cuda":
             for tensor in itertools.chain(model.parameters(), model.buffers()):
                 if tensor.ndim == 4:  # the order of channels is that of pictures; films and stacked networks have none
                     tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+        if across.world() > 1 and self.device.type == "cuda":
+            joint_statistics(model)
         if self.setup.compile:
             for child in model.children():
                 child.compile()
         if self._resume:
             model.load_state_dict(dict(self._resume.weights))
+        across.copy_(itertools.chain(model.parameters(), model.buffers()))
 
     def state(self) -> dict[str, Any]:
-        """Everything but the weights that a later bench needs to go on from the last report."""
+        """Everything but the weights that a later bench needs to go on from the last report.
+
+        Across ranks all must ask at the same report. RuntimeError when their weights differ.
+        """
+        chances: dict[str, Any] = {"generator": self.generator.get_state(), "random": random_state()}
+        if across.world() > 1:
+            compare_weights(self._model.parameters() if self._model else ())
+            chances["ranks"] = across.collect(dict(chances))
         return {
             "at": self._at,
             "done": self.done,
             "once": self._once_results[: self._onces],
             "keep": [kept.state_dict() for kept in self._keep],
-            "generator": self.generator.get_state(),
-            "random": random_state(),
+            **chances,
         }
 
     def _restore(self) -> None:
@@ -222,8 +254,11 @@ class Bench:
         model.load_state_dict(dict(resume.weights))
         for kept, state in zip(self._keep, saved["keep"], strict=True):
             kept.load_state_dict(state)
-        self.generator.set_state(saved["generator"])
-        set_random_state(saved["random"])
+        others = saved.get("ranks", [])
+        if across.rank() == 0 or len(others) == across.world():
+            chances = others[across.rank()] if across.rank() else saved
+            self.generator.set_state(chances["generator"])
+            set_random_state(chances["random"])
         self.done, self._at = saved["done"], tuple(saved["at"])
 
     # Computing
@@ -240,12 +275,16 @@ class Bench:
         self, optimizer: torch.optim.Optimizer, loss: Tensor, *, clip: float = 0.0,
         schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
     ) -> None:  # fmt: skip
-        """One optimiser step on `loss` (a scalar). clip: largest norm of the gradient, 0 for none."""
+        """One optimiser step on `loss` (a scalar). clip: largest norm of the gradient, 0 for none.
+
+        Across ranks, `loss` is the mean over this one's rows: the gradient becomes the mean of theirs, then is clipped.
+        """
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, enabled=False):
             loss.backward()
+        parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
+        across.mean_(weight.grad for weight in parameters if weight.grad is not None)
         if clip:
-            parameters = itertools.chain.from_iterable(group["params"] for group in optimizer.param_groups)
             nn.utils.clip_grad_norm_(parameters, clip)
         optimizer.step()
         if schedule is not None:

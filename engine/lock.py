@@ -7,8 +7,10 @@ of that file, so who holds a lock must not call `holder` on it.
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
+import signal
 import struct
 import sys
 from pathlib import Path
@@ -67,3 +69,10 @@ def holder(path: Path) -> int | None:
         os.close(handle)
     kind, pid = (answer[0], answer[4]) if linux else (answer[3], answer[2])
     return None if kind == fcntl.F_UNLCK else pid
+
+
+def end_with_parent() -> None:
+    """In a child before its program starts: let the kernel send SIGTERM when the parent dies, so that a run saves."""
+    if sys.platform.startswith("linux"):
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)

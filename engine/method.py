@@ -79,8 +79,14 @@ class Matrix(Exhibit):
     """(R, C) a name, drawn as a heat map with its numbers. `rows` and `columns` in a report are their names."""
 
 
+@dataclass(frozen=True)
 class Scatter(Exhibit):
-    """(N, 2) points, then optionally (N,) integer labels, then optionally (N, C, H, W) thumbnails."""
+    """(N, 2) points, then optionally (N,) integer labels, then optionally (N, C, H, W) thumbnails.
+
+    axes: what stands along and up, where the places are measures; empty where only what lies near what means something.
+    """
+
+    axes: tuple[str, ...] = ()
 
 
 class Bars(Exhibit):

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from engine import memory
 from engine.best import Best, Figure
 from engine.explain import broken_weights, explain, is_out_of_memory, naming_what_broke
-from engine.folder import Plan, State, free_reserve, granted, keep_reserve, read_state, wishes, write_state
+from engine.folder import EXIT, Plan, State, free_reserve, granted, keep_reserve, read_state, wishes, write_state
+from engine.launch import first_to_fail, rank_and_ranks
 from engine.lock import RUN, Lock
 from engine.provenance import Provenance
 from engine.record import NotFinite, Record, checkpoints, rows
@@ -34,8 +35,11 @@ def run(folder: Path, watch: Callable[[int, Report], None] | None = None) -> Sta
 
     Whatever happens is in state.json with its cause in one line; the traceback goes to stderr, which is the log.
     SIGTERM and Ctrl-C mean: save and cancel; a second one ends at once. ValueError when another process is at it.
+    Across ranks, all but rank 0 train along and write nothing but why they failed: see `engine.launch`.
     """
     plan = Plan.read(folder)
+    if rank_and_ranks()[0]:
+        return _train_along(folder, plan)
     with Lock(folder / "live.lock", RUN):
         write_state(folder, "starting", pid=os.getpid(), cause=None, hint=None, instead=None)
         try:
@@ -48,8 +52,9 @@ def run(folder: Path, watch: Callable[[int, Report], None] | None = None) -> Sta
             use = _memory_use(folder, error) if is_out_of_memory(error) else None
             with suppress(OSError):  # the log may be on a full disk
                 traceback.print_exc()
-            write_state(folder, "failed", **explain(error, plan.values, use)._asdict())
-            if isinstance(error, NotFinite):
+            told = explain(error, plan.values, use)._asdict()
+            write_state(folder, "failed", **first_to_fail(folder, told, *rank_and_ranks()))
+            if isinstance(error, NotFinite) and rank_and_ranks() == (0, 1):  # the others cannot do it again with us
                 traceback.clear_frames(error.__traceback__)  # the model and its memory
                 _tell_origin(folder, plan, error)
             return "failed"
@@ -63,11 +68,14 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     from engine.catalog import method as find
     from engine.checkpoint import Checkpoint
     from engine.method import Curves, drive
+    from engine.ops import across
     from engine.probe import Probe
+    from engine.ranks import mean_numbers
 
     method = find(plan.method)
     params = method.params.make(plan.values)
     resume = newest_checkpoint(folder)
+    across.agree(lambda: str(resume and resume.step))  # what is torn has been set aside: the others may look, too
     bench = Bench(Setup.make(plan.setup), resume)
     best = Best(folder, Figure.read(bench.setup.keep_best)) if bench.setup.keep_best else None
     if best:
@@ -100,6 +108,7 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
         if not resume:
             mark()
         for report in drive(method, model, params, bench):
+            report = mean_numbers(report)
             record.write(bench.done, report, media=bench.due)
             provenance.note()
             if bench.due:
@@ -108,19 +117,25 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
             if watch:
                 watch(bench.done, report)
             now, asked = time.monotonic(), wishes(folder)
-            if best and bench.due and best.improves(report):
-                best.keep(save())
-                saved = now
-            if "sample" in asked and granted(folder, "sample"):
-                bench.look()
-            if "cancel" in asked or "pause" in asked or signals:
+            look = "sample" in asked and granted(folder, "sample")
+            if stop := "cancel" in asked or "pause" in asked or bool(signals):
                 ended = "paused" if "pause" in asked and "cancel" not in asked else "cancelled"
+            better = best is not None and bench.due and best.improves(report)
+            keep = better or (
+                not stop and (("save" in asked and granted(folder, "save")) or now - saved > SAVE_SECONDS)
+            )
+            across.tell(look, keep, EXIT[ended] if stop else 0)
+            if look:
+                bench.look()
+            if keep:
+                kept = save()
+                saved = now
+                if best and better:
+                    best.keep(kept)
+            if stop:
                 cause = None if asked & {"cancel", "pause"} else f"stopped by {signals[0]}; its work is saved"
                 write_state(folder, "pausing" if ended == "paused" else "cancelling", step=bench.done)
                 break
-            if ("save" in asked and granted(folder, "save")) or now - saved > SAVE_SECONDS:
-                save()
-                saved = now
             if now - told > 1:
                 write_state(folder, "running", step=bench.done, peak_mb=memory.peak(device) >> 20)
                 told = now
@@ -129,6 +144,41 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     granted(folder, "cancel")
     granted(folder, "pause")
     return ended
+
+
+def _train_along(folder: Path, plan: Plan) -> State:
+    """What `_train` does on all ranks but the first: the same steps, and what rank 0 tells after each."""
+    from engine.bench import Bench, Setup
+    from engine.catalog import method as find
+    from engine.method import drive
+    from engine.ops import across
+    from engine.ranks import mean_numbers
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # rank 0 hears them
+    try:
+        method = find(plan.method)
+        params = method.params.make(plan.values)
+        from_step = across.agree(str)
+        resume = newest_checkpoint(folder) if from_step != "None" else None
+        bench = Bench(Setup.make(plan.setup), resume)
+        model = method.build(params, bench.facts(params))
+        for report in drive(method, model, params, bench):
+            mean_numbers(report)
+            look, keep, ended = across.tell(0, 0, 0)
+            if look:
+                bench.look()
+            if keep:
+                bench.state()
+            if ended:
+                bench.state()
+                return "paused" if ended == EXIT["paused"] else "cancelled"
+        bench.state()
+        return "done"
+    except Exception as error:
+        first_to_fail(folder, explain(error, plan.values)._asdict(), *rank_and_ranks())
+        traceback.print_exc()
+        return "failed"
 
 
 @contextmanager

@@ -141,15 +141,14 @@ def build(id: str, root: Path = ROOT) -> Path:
 def build_answers(id: str, root: Path = ROOT) -> Path:
     """Ask the shipped model through all lenses of its method, and store what they answer in place of what there was."""
     from engine.bench import Bench, Setup
-    from engine.catalog import method as find
     from engine.checkpoint import read_checkpoint
+    from engine.trained import rebuild
 
     target = folder(id, root)
-    checkpoint = read_checkpoint(target / "checkpoint.safetensors")
-    method = find(checkpoint.method)
+    path = target / "checkpoint.safetensors"
+    checkpoint = read_checkpoint(path)
+    method, model = rebuild(checkpoint, path)
     params = method.params.make(checkpoint.params)
-    model = method.build(params, checkpoint.facts)
-    model.load_state_dict(dict(checkpoint.weights))
     bench = Bench(Setup.make({"device": "cpu"}))
     for old in target.glob("*.safetensors"):
         if old.stem not in ("checkpoint", "arms"):  # measured, not asked

@@ -77,7 +77,7 @@ def draw(exhibit: Exhibit, values: Mapping[str, Any], dark: bool = False) -> lis
         case Matrix():
             return [plots.matrix(name, values) for name in names]
         case Scatter():
-            return [plots.scatter(names, values)]
+            return [plots.scatter(names, values, exhibit.axes)]
         case Bars():
             return [plots.bars(names, values)]
         case Histogram():

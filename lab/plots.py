@@ -14,8 +14,9 @@ from PIL import Image
 from lab.pictures import COLOURS, HEAT, rgb, words
 
 HEAT_CODES = tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in HEAT)
-POINTS, THUMBNAILS, BINS, MARK = 400, 1000, 30, 2
-"""Points of a curve, points of a scatter that carry their picture, bins of a histogram, width of a marking line."""
+POINTS, THUMBNAILS, STAMPS, BINS, MARK = 400, 1000, 60, 30, 2
+"""Points of a curve; of a scatter, those with a picture under the pointer, and those drawn as one where places are
+measured; bins of a histogram; width of a marking line."""
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,8 @@ def matrix(name: str, values: Mapping[str, Any]) -> Plot:
     return Plot({"title": words(name), "height": height, "encoding": places, "layer": layers}, rows, width)
 
 
-def scatter(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
-    """Points (N, 2), coloured by labels, their pictures shown under the pointer."""
+def scatter(names: Sequence[str], values: Mapping[str, Any], axes: Sequence[str] = ()) -> Plot:
+    """Points (N, 2), coloured by labels, their pictures shown under the pointer; `axes` name what the places mean."""
     points = np.asarray(values[names[0]], np.float64)
     labels = np.asarray(values[names[1]]).astype(int) if len(names) > 1 else np.zeros(len(points), int)
     classes = list(values.get("classes", ()))
@@ -194,15 +195,19 @@ def scatter(names: Sequence[str], values: Mapping[str, Any]) -> Plot:
     if len(names) > 2 and len(points) <= THUMBNAILS:
         rows["image"] = [data_url(picture) for picture in values[names[2]]]
         tooltip.append({"field": "image", "title": "image"})
-    bare = {"type": "quantitative", "title": None, "axis": {"labels": False, "ticks": False, "grid": False},
-            "scale": {"zero": False}}  # fmt: skip
-    spec = {
-        "mark": {"type": "circle", "size": 80, "opacity": 0.8},
-        "height": 480,
-        "encoding": {
-            "x": {"field": "x"} | bare, "y": {"field": "y"} | bare, "color": colours(order), "tooltip": tooltip,
-        },
-    }  # fmt: skip
+    axis: dict[str, Any] = {"tickCount": 8} if axes else {"labels": False, "ticks": False, "grid": False}
+    scale: dict[str, Any] = {"zero": False} | ({"padding": 24, "nice": False} if axes else {})
+    titles = list(zip("xy", axes or (None, None), strict=True))
+    kind = {"type": "quantitative", "axis": axis, "scale": scale}
+    places: dict[str, Any] = {field: kind | {"field": field, "title": title} for field, title in titles}
+    tooltip += [{"field": field, "title": title, "format": ".3g"} for field, title in titles if title]
+    places |= {"color": colours(order), "tooltip": tooltip}
+    spec: dict[str, Any] = {"mark": {"type": "circle", "size": 80, "opacity": 0.8}, "height": 480, "encoding": places}
+    if axes and len(points) <= STAMPS and "image" in rows:
+        picture = {"url": {"field": "image"}, "color": None}
+        stamp = {"mark": {"type": "image", "width": 30, "height": 30}, "encoding": picture}
+        frame = {"mark": {"type": "square", "size": 36**2, "opacity": 1}}
+        spec = {"height": 480, "encoding": places, "layer": [frame, stamp]}
     return Plot(spec, rows, 860)
 
 

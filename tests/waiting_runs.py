@@ -27,9 +27,9 @@ def alive(monkeypatch):
 
 @pytest.fixture
 def planned(home, alive):
-    def make(device="cpu", visitor=""):
+    def make(device="cpu", visitor="", ranks=1):
         params = catalog.method("toy.patience").params.make({})
-        run = plan("toy.patience", params, Setup(device=device), visitor=visitor)
+        run = plan("toy.patience", params, Setup(device=device, ranks=ranks), visitor=visitor)
         alive.add(run.folder)
         return run
 

@@ -6,11 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.ops.across import gather, rank, world
+
 
 def info_nce_logits(query: Tensor, key: Tensor, negatives: Tensor, temperature: float) -> Tensor:
     """Similarities (B, 1 + K) over `temperature`; the right answer of every row is column 0 (He et al. 2020, alg. 1).
 
-    query, key: (B, D) unit rows, paired. negatives: (K, D) unit rows, the queue of earlier keys.
+    query, key: (B, D) unit rows, paired. negatives: (K, D) unit rows, the queue of earlier keys. Across ranks nothing
+    needs to be gathered here, as long as all have the same queue: a row does not depend on the others of its batch.
     """
     _check_pair(query, key, temperature, names=("query", "key"))
     if negatives.ndim != 2 or negatives.shape[1] != query.shape[1]:
@@ -32,14 +35,16 @@ def nt_xent(one: Tensor, two: Tensor, temperature: float) -> Tensor:
     """Normalised temperature-scaled cross-entropy of 2B views (Chen et al. 2020, eq. 1 and alg. 1), mean in nats.
 
     one, two: (B, D) embeddings of two views, row by row; any length, they are compared by cosine. Each view seeks its
-    partner among the 2B - 1 others. Chance is log(2B - 1).
+    partner among the 2B - 1 others. Chance is log(2B - 1). Across W ranks, each gives its B rows and gets the mean of
+    their losses among the 2WB - 1 others of all ranks; the mean over ranks is the loss of the joint batch.
     """
     _check_pair(one, two, temperature, names=("one", "two"))
-    if len(one) < 2:
+    if len(one) * world() < 2:
         raise ValueError(f"one and two: NT-Xent needs at least 2 images as each other's negatives, got {len(one)}")
     unit = F.normalize(torch.cat((one, two)), dim=1)
-    similarity = (unit @ unit.T / temperature).fill_diagonal_(float("-inf"))
-    return F.cross_entropy(similarity, torch.arange(len(unit), device=unit.device).roll(len(one)))
+    similarity, own = unit @ gather(unit).T / temperature, rank() * len(unit)  # where this rank's columns begin
+    similarity.narrow(1, own, len(unit)).fill_diagonal_(float("-inf"))
+    return F.cross_entropy(similarity, own + torch.arange(len(unit), device=unit.device).roll(len(one)))
 
 
 def _check_pair(one: Tensor, two: Tensor, temperature: float, names: tuple[str, str]) -> None:

@@ -11,6 +11,7 @@ numpy alone.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 Judge = Callable[[np.ndarray, np.ndarray, np.ndarray], int]
-"""Features of the examples (n, D) and of the pair, (D,) each -> 0 or 1: which of the two belongs. It never learns the
-number of the group."""
+"""Features of the examples (n, D) and of the pair, (D,) each -> 0 or 1: which of the two belongs. In place of examples
+it may be given a description (see `engine.metrics.describer`). It never learns the number of the group."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,26 @@ def nearest_mean(examples: np.ndarray, one: np.ndarray, two: np.ndarray) -> int:
     return int(np.square(two - mean).sum() < np.square(one - mean).sum())
 
 
-def answers(trials: Sequence[Trial], features: np.ndarray, judge: Judge = nearest_mean) -> list[int]:
-    """A judge's answer to each trial, by features (N, D)."""
+def answers(
+    trials: Sequence[Trial], features: np.ndarray, judge: Judge = nearest_mean, told: np.ndarray | None = None
+) -> list[int]:
+    """A judge's answer to each trial, by features (N, D). told: what it is given of each group (by number) in place of
+    the features of examples."""
     rows = np.asarray(features, np.float64).reshape(len(features), -1)
-    return [judge(rows[list(trial.references)], rows[trial.pair[0]], rows[trial.pair[1]]) for trial in trials]
+    given = [rows[list(trial.references)] if told is None else told[trial.group] for trial in trials]
+    return [judge(one, rows[trial.pair[0]], rows[trial.pair[1]]) for one, trial in zip(given, trials, strict=True)]
+
+
+def copies(pictures: np.ndarray) -> np.ndarray:
+    """(N,) int64, equal for pictures that look the same to the last pixel, and only for those."""
+    told = [hashlib.blake2b(picture.tobytes(), digest_size=8).digest() for picture in pictures]
+    return np.frombuffer(b"".join(told), np.int64).copy()
+
+
+def centres_of(features: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
+    """The mean (count, D) of each group's features; very far off where it has no member."""
+    there = [features[groups == group] for group in range(count)]
+    return np.stack([rows.mean(axis=0) if len(rows) else np.full(features.shape[1], 1e18) for rows in there])
 
 
 def score(trials: Sequence[Trial], given: Sequence[int]) -> Score:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from engine.data.base import Batch, Dataset
+from engine.metrics.classification import accuracy
+from engine.metrics.readers import knn_scores
 from engine.ops.neighbours import nearest_neighbours
 
 PIXELS = nn.Sequential(nn.AdaptiveAvgPool2d(28), nn.Flatten())
@@ -28,6 +30,19 @@ def embed_all(embed: Callable[[Tensor], Tensor], batches: Iterable[Batch]) -> tu
         features.append(embed(batch.images).float())
         labels.append(features[-1].new_full((len(batch),), -1).long() if batch.labels is None else batch.labels)
     return torch.cat(features), torch.cat(labels)
+
+
+def knn_accuracy(
+    embed: Callable[[Tensor], Tensor], known: Iterable[Batch], asked: Iterable[Batch], classes: int, k: int = 20
+) -> Tensor:
+    """Share right, in [0, 1], when the k known images with the most similar features vote on each asked one's class.
+
+    The weighted vote of `knn_scores`; k is lowered to the number of known images. A 0-d tensor.
+    """
+    bank, labels = embed_all(embed, known)
+    queries, truth = embed_all(embed, asked)
+    votes = knn_scores(bank, labels, queries, classes, min(k, len(bank)))
+    return accuracy(votes.argmax(dim=1), truth)
 
 
 def shared_classes(data: Dataset, test: Dataset) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from engine.ops.across import gather
+
 
 @torch.no_grad()
 def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tensor:
@@ -13,6 +15,8 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tens
 
     Maximises sum(codes * scores) + epsilon * entropy(codes) under both sums; the more iterations, the nearer the
     columns come. epsilon: how soft codes are. 0 iterations: a softmax of each row, which lets one column take all.
+    Across ranks, columns are shared out over the rows of all, and each gets the codes of its own; their numbers may
+    differ. What travels is a row of sums an iteration, not the scores.
     """
     if scores.ndim != 2 or not scores.numel():
         raise ValueError(f"scores: expected (B, K), got shape {tuple(scores.shape)}")
@@ -24,6 +28,7 @@ def sinkhorn(scores: Tensor, epsilon: float = 0.05, iterations: int = 3) -> Tens
     if not logs.isfinite().all():
         raise ValueError("scores: some are not numbers; training has diverged, lower the learning rate")
     for _ in range(iterations):
-        logs = logs - logs.logsumexp(dim=0, keepdim=True)  # every prototype the same share
+        sums = gather(logs.logsumexp(dim=0, keepdim=True))
+        logs = logs - sums.logsumexp(dim=0, keepdim=True)  # every prototype the same share
         logs = logs - logs.logsumexp(dim=1, keepdim=True)  # every picture the same share
     return logs.softmax(dim=1).to(scores.dtype)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import catalog
 from engine.showcase import folder as shipped
 from engine.showcase import ships
 from lab.home import ID
@@ -101,16 +100,11 @@ def _newest(run: Run) -> Opened:
 
 
 def _built(checkpoint: Checkpoint, path: Path) -> Opened:
-    method = catalog.method(checkpoint.method)
-    params = method.params.make(checkpoint.params)
-    model = method.build(params, checkpoint.facts)
-    try:
-        model.load_state_dict(dict(checkpoint.weights))
-    except RuntimeError as error:
-        cause = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path} is of another version of {checkpoint.method} ({cause}); train it anew") from None
-    data = str(params.data)
-    return Opened(checkpoint.method, method.lenses, data, checkpoint.facts, model.eval(), checkpoint.step, path)
+    from engine.trained import rebuild
+
+    method, model = rebuild(checkpoint, path)
+    data = str(method.params.make(checkpoint.params).data)
+    return Opened(checkpoint.method, method.lenses, data, checkpoint.facts, model, checkpoint.step, path)
 
 
 def _published(name: str) -> Opened:

@@ -7,8 +7,11 @@ from typing import Any
 
 
 def add(commands: Any) -> None:
-    command = commands.add_parser("bench", help="how fast the augmentations are here, beside torchvision and kornia")
-    command.add_argument("what", nargs="?", choices=["augment"], default="augment")
+    command = commands.add_parser("bench", help="how fast the engine is here, beside others that do the same")
+    command.add_argument(
+        "what", nargs="?", choices=["augment", "representation"], default="augment",
+        help="augmentations, beside torchvision and kornia; or learning without labels, beside lightly",
+    )  # fmt: skip
     command.add_argument("--batch", type=int, help="images a batch (256 on a GPU, fewer on a CPU)")
     command.add_argument("--json", action="store_true")
     command.set_defaults(run=run)
@@ -17,13 +20,22 @@ def add(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from engine.augment.timings import show, table
     from lab.commands.output import show as show_rows
 
-    rows = table(given.batch)
-    if given.json:
-        ratios = [{"over_torchvision": row.over_torchvision, "over_kornia": row.over_kornia} for row in rows]
-        show_rows([asdict(row) | ratio for row, ratio in zip(rows, ratios, strict=True)], True)
+    if given.what == "augment":
+        from engine.timings import augment
+
+        timed, ratios = augment.table(given.batch), ("over_torchvision", "over_kornia")
+        told = "" if given.json else augment.show(timed)
+        rows = [asdict(row) | {name: getattr(row, name) for name in ratios} for row in timed]
     else:
-        print(show(rows))
+        from engine.timings import representation
+
+        steps = representation.table(given.batch)
+        told = "" if given.json else representation.show(steps)
+        rows = [asdict(row) | {"ratio": row.ratio} for row in steps]
+    if given.json:
+        show_rows(rows, True)
+    else:
+        print(told)
     return 0

@@ -1,4 +1,4 @@
-"""visionarium sweep METHOD --grid knob=values … | list | show | stop | resume | delete"""
+"""visionarium sweep METHOD --grid knob=values … | list | show | stop | resume | keep | delete"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import catalog
@@ -32,6 +33,7 @@ visionarium sweep METHOD --grid KNOB=VALUES … [--seeds N] [--KNOB VALUE …]
        visionarium sweep show SWEEP [--json] [--follow]
        visionarium sweep stop SWEEP
        visionarium sweep resume SWEEP [--follow]
+       visionarium sweep keep SWEEP FILE [--also FIGURE …]
        visionarium sweep delete SWEEP [--yes] [--needed]"""
 EXAMPLE = """\
 RandAugment's N and M over two sizes of the network and of the data, 36 runs:
@@ -52,7 +54,7 @@ def add(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     verbs: dict[str, Callable[[Sequence[str]], int]] = {
-        "list": list_sweeps, "show": show_sweep, "stop": stop, "resume": resume, "delete": delete,
+        "list": list_sweeps, "show": show_sweep, "stop": stop, "resume": resume, "keep": keep, "delete": delete,
     }  # fmt: skip
     return verbs[given.what](given.flags) if given.what in verbs else begin(given.what, given.flags)
 
@@ -237,6 +239,19 @@ def resume(flags: Sequence[str]) -> int:
     own.add_argument("--follow", action="store_true", help="show the table until all runs are at rest")
     asked = own.parse_args(flags)
     return go_on(sweep_of(asked.target), asked.follow)
+
+
+def keep(flags: Sequence[str]) -> int:
+    own = argparse.ArgumentParser("visionarium sweep keep", description="Write what a finished sweep found to a file.")
+    own.add_argument("target", metavar="SWEEP", help="an id, or last")
+    own.add_argument("file", metavar="FILE", type=Path, help="a small JSON file")
+    own.add_argument("--also", nargs="+", default=[], metavar="FIGURE", help="other numbers of the same runs")
+    asked = own.parse_args(flags)
+    from lab.runs import kept
+
+    kept.write_kept(asked.file, kept.keep(sweep_of(asked.target), asked.also))
+    print(asked.file)
+    return 0
 
 
 def delete(flags: Sequence[str]) -> int:

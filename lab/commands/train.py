@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -58,6 +59,8 @@ def run(given: argparse.Namespace) -> int:
         source, flags = run_of(given.source[0]), given.source[1:]
     elif not given.method:
         raise ValueError("name a METHOD (see: visionarium methods), or a run: --from RUN")
+    if "RANK" in os.environ:
+        raise ValueError("each rank of torchrun would plan a run of its own; use: torchrun ... -m engine METHOD")
     card = catalog.card(source.plan.method if source else given.method)
     own = argparse.ArgumentParser(f"visionarium train {card.id}", add_help=False, allow_abbrev=False)
     own.add_argument("--out", type=Path)

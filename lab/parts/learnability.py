@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +13,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from engine.metrics.forced_choice import Deal, Score, Trial, answers, deal, score
+from engine.metrics.describer import describe, glossary, halves, in_words, reader, scale_of
+from engine.metrics.forced_choice import Deal, Score, Trial, answers, centres_of, copies, deal, score
+from engine.ops.attributes import attributes
 from lab import warm
 from lab.atlas import Atlas
 from lab.figures import data_url
@@ -23,17 +24,28 @@ from lab.parts.embedding import chosen, made
 from lab.pictures import rgb, tile
 
 EXAMPLES, TRIALS = 10, 20
-GROUPS = ("clusters", "classes")
+GROUPS, BY = ("clusters", "classes"), ("examples", "words")
 SMALL, LARGE = 96, 190
 """Pixels that an example is wide, and each of the pair."""
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a visitor is told of each group in place of examples. by_words: what a program answers that is told the
+    same."""
+
+    sentences: list[str]
+    meanings: list[str]
+    by_words: list[int]
+
+
 @dataclass
 class Round:
-    """One deal and how it was answered so far: 0 or 1, and the seconds each took."""
+    """One deal and how it was answered so far: 0 or 1, and the seconds each took. told: None for examples."""
 
     dealt: Deal
     names: list[str]
+    told: Told | None = None
     given: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
@@ -93,6 +105,10 @@ def dealing(atlas: Atlas) -> tuple[tuple[Any, ...], Callable[[], Round]]:
             "Groups", GROUPS if labelled else GROUPS[:1], default=GROUPS[0], required=True, key="groups",
             bind="query-params", label_visibility="collapsed",
         )  # fmt: skip
+        by_words = BY[1] == st.segmented_control(
+            "Given", BY, default=BY[0], required=True, key="given", bind="query-params", label_visibility="collapsed",
+            help="What you are given of a group: some members, or a sentence that a program wrote about it.",
+        )  # fmt: skip
         hard = st.toggle("Hard", key="hard", bind="query-params", help="The stranger is of the nearest other group.")
         with st.popover("Knobs"):
             examples = int(st.number_input("examples", 1, 30, EXAMPLES, key="examples", bind="query-params"))
@@ -108,21 +124,25 @@ def dealing(atlas: Atlas) -> tuple[tuple[Any, ...], Callable[[], Round]]:
 
     def begin() -> Round:
         centres = centres_of(found.features, groups, len(names)) if hard else None
+        if by_words:
+            return worded(atlas, groups, names, trials, examples, seed, centres)
         return Round(deal(groups, trials, examples, seed, centres=centres, copies=copies(found.thumbnails)), names)
 
-    return (atlas.id, by, count, hard, examples, trials, seed), begin
+    return (atlas.id, by, by_words, count, hard, examples, trials, seed), begin
 
 
-def centres_of(features: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
-    """The mean (count, D) of each group's features; infinitely far where it has no member."""
-    there = [features[groups == group] for group in range(count)]
-    return np.stack([rows.mean(axis=0) if len(rows) else np.full(features.shape[1], 1e18) for rows in there])
-
-
-def copies(thumbnails: np.ndarray) -> np.ndarray:
-    """(N,) numbers, equal for pictures that look the same to the last pixel."""
-    told = [hashlib.md5(picture.tobytes(), usedforsecurity=False).digest() for picture in thumbnails]
-    return np.unique(np.array(told, dtype="S16"), return_inverse=True)[1]
+def worded(
+    atlas: Atlas, groups: np.ndarray, names: list[str], trials: int, examples: int, seed: int,
+    centres: np.ndarray | None,
+) -> Round:  # fmt: skip
+    """A round in which groups are told: sentences of one half of the pictures, trials of the other."""
+    pictures = atlas.features.thumbnails
+    measured, fitted = attributes(pictures), halves(len(groups), seed)
+    scale, known = scale_of(measured[fitted]), fitted & (groups >= 0)
+    said = describe(measured[known], groups[known], len(names), scale)
+    dealt = deal(np.where(fitted, -1, groups), trials, examples, seed, centres=centres, copies=copies(pictures))
+    by_words = answers(dealt.trials, measured, reader(scale), said)
+    return Round(dealt, names, Told([in_words(one, scale) for one in said], [glossary(one) for one in said], by_words))
 
 
 def ask(atlas: Atlas, now: Round, trial: Trial) -> None:
@@ -130,8 +150,13 @@ def ask(atlas: Atlas, now: Round, trial: Trial) -> None:
     count, total = len(now.given), len(now.dealt.trials)
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(f"**These {len(trial.references)} belong together.**")
-        st.html(f'<div class="examples">{"".join(picture(atlas, row, SMALL) for row in trial.references)}</div>')
+        if now.told is not None:
+            st.markdown(f"**Pictures that are**\n### {now.told.sentences[trial.group]}")
+            meaning = now.told.meanings[trial.group]
+            st.caption(f"A program found these words, by what it measures on all pictures. {sentence(meaning)}")
+        else:
+            st.markdown(f"**These {len(trial.references)} belong together.**")
+            st.html(f'<div class="examples">{"".join(picture(atlas, row, SMALL) for row in trial.references)}</div>')
     with right:
         st.markdown(f"**Which of these two belongs to them?** :gray[{count + 1} of {total}]")
         with st.container(horizontal=True, gap="medium"):
@@ -166,8 +191,10 @@ def result(atlas: Atlas, now: Round) -> None:
     by_pixels = answers(trials, atlas.features.thumbnails.astype(np.float32) / 255)
     by_features = answers(trials, atlas.features.features)
     mine, pixels, features = (score(trials, given) for given in (now.given, by_pixels, by_features))
-    st.markdown(verdict(mine, pixels))
+    st.markdown(verdict(mine, pixels, now.told is not None))
     told = {"You": mine, "Nearest mean, by pixels": pixels, "Nearest mean, by the network's features": features}
+    if now.told is not None:
+        told = {"You": mine, "A program, by the same words": score(trials, now.told.by_words)} | told
     st.dataframe(
         {
             "judge": list(told), "right": [f"{one.right} of {one.asked}" for one in told.values()],
@@ -177,8 +204,10 @@ def result(atlas: Atlas, now: Round) -> None:
         }, hide_index=True, width="content", alt="right answers of each judge",
     )  # fmt: skip
     st.caption(
-        "Chance is 50 %. Both classifiers saw the same examples as you and take what is nearer to their mean. The one "
-        "by features is a ceiling where the groups are clusters: they were made of these features (Laina et al. 2020)."
+        "Chance is 50 %. Both classifiers saw "
+        + ("the same examples as you" if now.told is None else "members of the group where you read words,")
+        + " and take what is nearer to their mean. The one by features is a ceiling where the groups are clusters: "
+        "they were made of these features (Laina et al. 2020)."
     )
     with st.container(horizontal=True):
         st.button("Play again", type="primary", key="again", on_click=again)
@@ -188,10 +217,11 @@ def result(atlas: Atlas, now: Round) -> None:
     st.html(f'<div class="groups">{"".join(row(atlas, now, mine, group) for group in mine.groups)}</div>')
 
 
-def verdict(mine: Score, pixels: Score) -> str:
-    """What the score says, in two sentences."""
+def verdict(mine: Score, pixels: Score, told: bool = False) -> str:
+    """What the score says, in two sentences. told: whether the groups were told in words."""
     if mine.low > 0.5:
-        learned = f"that is more than luck (p = {mine.chance:.2g}): these groups are concepts a person can learn"
+        what = "these words describe the groups" if told else "these groups are concepts a person can learn"
+        learned = f"that is more than luck (p = {mine.chance:.2g}): {what}"
     else:
         learned = f"that can well be luck (p = {mine.chance:.2g}): more trials, or other groups, would tell"
     than = "more than" if mine.right > pixels.right else "as many as" if mine.right == pixels.right else "fewer than"
@@ -207,7 +237,8 @@ def row(atlas: Atlas, now: Round, mine: Score, group: int) -> str:
     shown = "".join(picture(atlas, member, 40) for member in members)
     asked = sum(trial.group == group for trial in now.dealt.trials)
     right = round(mine.groups[group] * asked)
-    return f"<div><span>{escape(now.names[group])}</span><b>{right} of {asked}</b>{shown}</div>"
+    words = f"<i>{escape(now.told.sentences[group])}</i>" if now.told else ""
+    return f"<div><span>{escape(now.names[group])}</span><b>{right} of {asked}</b>{shown}{words}</div>"
 
 
 def again() -> None:
@@ -219,10 +250,12 @@ def table(atlas: Atlas, now: Round, by_pixels: Sequence[int]) -> str:
     """Every answer as CSV; pictures by their number in the set."""
     file = io.StringIO()
     rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(["trial", "group", "examples", "left", "right", "member", "answer", "seconds", "pixels"])
+    rows.writerow(["trial", "group", "examples", "left", "right", "member", "answer", "seconds", "pixels",
+                   "sentence"])  # fmt: skip
     sides, number = ("left", "right"), atlas.positions.tolist()
     for i, (trial, given, seconds) in enumerate(zip(now.dealt.trials, now.given, now.seconds, strict=True)):
         examples = " ".join(str(number[one]) for one in trial.references)
         rows.writerow([i + 1, now.names[trial.group], examples, *(number[one] for one in trial.pair),
-                       sides[trial.answer], sides[given], f"{seconds:.2f}", sides[by_pixels[i]]])  # fmt: skip
+                       sides[trial.answer], sides[given], f"{seconds:.2f}", sides[by_pixels[i]],
+                       now.told.sentences[trial.group] if now.told else ""])  # fmt: skip
     return file.getvalue()

@@ -15,9 +15,12 @@ P = TypeVar("P", bound="Params")
 
 
 def check(params: Params, setup: Setup) -> None:
-    """Open the training data and find the device. ValueError says which of them cannot be and what to do."""
+    """Open the training data, find the device, share the batch out to ranks. ValueError says what cannot be and what to
+    do."""
     from engine.bench import find_device
+    from engine.data.draws import share_out
 
+    share_out(getattr(params, "batch", setup.ranks), setup.ranks)
     find_device(setup.device)
     open_data(params.data, "train", getattr(params, "size", None))  # type: ignore[attr-defined]
 

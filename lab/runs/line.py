@@ -41,10 +41,15 @@ _here = threading.Lock()
 
 @dataclass(frozen=True)
 class Slot:
-    """A held place on a device, and the environment variables that bind a process to it."""
+    """A held place on a device, and the environment variables that bind a process to it. more: a GPU a rank."""
 
     lock: Lock
     environment: dict[str, str]
+    more: tuple[Lock, ...] = ()
+
+    def release(self) -> None:
+        for lock in (self.lock, *self.more):
+            lock.release()
 
 
 def gpus() -> list[str]:
@@ -173,6 +178,7 @@ class Waiter:
         self.line = Line(line_of(plan))
         self._folder, self._plan = folder, plan
         self._me = str(folder)
+        self._count = min(int(plan.setup.get("ranks", 1)), len(self.line.places("slot")))
         self._glance: Any = None
         self._before: str | None = None
         self.pace = FIRST
@@ -224,7 +230,8 @@ class Waiter:
         return False
 
     def _free(self, kind: str) -> bool:
-        return any(holder(self.line.folder / f"{place}.lock") is None for place in self.line.places(kind))
+        free = [holder(self.line.folder / f"{place}.lock") is None for place in self.line.places(kind)]
+        return sum(free) >= self._count
 
     def _take(self) -> Slot | None:
         """Take a place; None when the line cannot be changed: on a full disk a run waits rather than start and fail."""
@@ -236,7 +243,7 @@ class Waiter:
                     write_place(read_place(self._folder, self._plan)._replace(wants="turn"))
         except (OSError, ValueError):
             if slot:
-                slot.lock.release()
+                slot.release()
             return None
         return slot
 
@@ -248,14 +255,24 @@ class Waiter:
         kinds = ["slot"] if self._is_due() else []
         kinds += ["beside"] if ticket.wants == "beside" else []
         for kind in kinds:
-            for place, environment in self.line.places(kind).items():
-                lock = Lock(self.line.folder / f"{place}.lock")
-                if lock.take():
-                    del lineup.waiting[self._me]
-                    lineup.slots[place] = self._me, ticket.visitor
-                    lineup.served[ticket.visitor] = max(lineup.served.values(), default=0) + 1
-                    return Slot(lock, environment)
+            locks = {place: Lock(self.line.folder / f"{place}.lock") for place in self.line.places(kind)}
+            held: list[str] = []
+            for place, lock in locks.items():
+                if len(held) < self._count and lock.take():
+                    held.append(place)
+            if len(held) == self._count:
+                del lineup.waiting[self._me]
+                lineup.slots |= dict.fromkeys(held, (self._me, ticket.visitor))
+                lineup.served[ticket.visitor] = max(lineup.served.values(), default=0) + 1
+                return Slot(locks[held[0]], self._bound(kind, held), tuple(locks[place] for place in held[1:]))
+            for place in held:
+                locks[place].release()
         return None
+
+    def _bound(self, kind: str, held: list[str]) -> dict[str, str]:
+        """The environment that binds to all that is held."""
+        gpus = [gpu for place in held for gpu in self.line.places(kind)[place].values()]
+        return {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}
 
 
 def read_place(folder: Path, plan: Plan) -> Ticket:

@@ -11,7 +11,6 @@ they have loaded, so that hundreds may wait.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import signal
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.folder import EXIT, Plan, State, free_reserve, granted, read_state, wish, wishes, write_state
-from engine.lock import SUPERVISOR, Lock, holder
+from engine.lock import SUPERVISOR, Lock, end_with_parent, holder
 from engine.memory import Use, advice, available
 from lab.runs.executors import environment
 from lab.runs.line import Slot, Waiter
@@ -118,7 +117,7 @@ def supervise(folder: Path, joined: Callable[[], None] = lambda: None) -> State:
         child = _start(folder, slot)
         sent = _attend(folder, child)
         ended = _conclude(folder, child.returncode, sent, out_of_memory_kills() > kills)
-        slot.lock.release()
+        slot.release()
     granted(folder, "cancel")
     granted(folder, "pause")
     free_reserve(folder)
@@ -148,15 +147,8 @@ def _start(folder: Path, slot: Slot) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "engine", "--resume", str(folder)],
             env=environment() | slot.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, preexec_fn=_end_with_parent,
+            start_new_session=True, preexec_fn=end_with_parent,
         )  # fmt: skip
-
-
-def _end_with_parent() -> None:
-    """Before the run's program starts: let the kernel send SIGTERM when the supervisor dies, so that it saves."""
-    if sys.platform.startswith("linux"):
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
 def _attend(folder: Path, child: subprocess.Popen[bytes]) -> str:

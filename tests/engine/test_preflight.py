@@ -86,10 +86,11 @@ def test_a_step_that_takes_too_long_is_stopped_in_its_midst(home):  # noqa: F811
     since = time.monotonic()
     found = process(plan("toy.patience", steps=100, wait=90.0), "2")
     assert time.monotonic() - since < 60
-    assert [remark for remark in found.remarks if remark.startswith("one step takes more than ")]
+    (remark,) = [remark for remark in found.remarks if remark.startswith("one step takes more than ")]
+    at_least = float(remark.split()[-2])
     assert found.ok
     assert found.measured == 0
-    assert found.seconds > 100
+    assert found.seconds >= 100 * (at_least - 0.05)  # how long it had, the machine decides
 
 
 @pytest.mark.slow

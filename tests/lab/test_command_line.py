@@ -51,6 +51,7 @@ COMMANDS = [
     ("export",), ("look",), ("data",), ("data", "list"),
     ("data", "check"), ("receipts",), ("assets",), ("assets", "build"), ("assets", "check"), ("bench",),
     ("sweep",), ("sweep", "list"), ("sweep", "show"), ("sweep", "stop"), ("sweep", "resume"), ("sweep", "delete"),
+    ("sweep", "keep"),
 ]  # fmt: skip
 
 
@@ -314,6 +315,9 @@ def test_a_sweep_is_started_listed_shown_and_stopped(call, home, monkeypatch):
     shown = call("sweep", "show", id)[1]
     assert "stopped: 4 of 8 runs done; lower loss is better" in shown
     assert "0.25 ± 0 best" in shown
+    code, _, err = call("sweep", "keep", id, str(home / "kept.json"))
+    assert code == 2
+    assert f"sweep {id} is stopped; only one that is done can be kept" in err
     assert call("sweep", "show", id, "--follow")[0] == 4
     assert call("sweep", "stop", id)[:2] == (0, f"{id} stopped; go on: visionarium sweep resume {id}\n")
     (home / "sweeps" / "other").mkdir()
@@ -339,6 +343,7 @@ def test_a_sweep_is_started_listed_shown_and_stopped(call, home, monkeypatch):
         ((*SWEEP, "--stepz", "3"), "--stepz"),
         (("sweep", "show", "last"), "there is no sweep yet"),
         (("sweep", "stop", "../.."), "is no sweep's id"),
+        (("sweep", "keep", "last", "kept.json"), "there is no sweep yet"),
         (("sweep", "resume", "20261122-171233-4f2a"), "there is no sweep 20261122-171233-4f2a"),
     ],
 )

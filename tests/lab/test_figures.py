@@ -187,6 +187,23 @@ def test_curves_of_a_lens_name_what_they_run_over():
     assert plot.rows["at"] == [0.1, 0.2]
 
 
+def test_a_scatter_of_measures_names_its_axes_and_is_drawn_as_its_pictures():
+    (plain,), (measured,) = (
+        draw(Scatter(("xy", "of", "images"), "", axes), VALUES) for axes in ((), ("purity", "learnability"))
+    )
+    assert "layer" not in plain.spec
+    assert plain.spec["encoding"]["x"]["axis"]["labels"] is False
+    assert [measured.spec["encoding"][side]["title"] for side in "xy"] == ["purity", "learnability"]
+    assert [layer["mark"]["type"] for layer in measured.spec["layer"]] == ["square", "image"]
+    assert {"field": "y", "title": "learnability", "format": ".3g"} in measured.spec["encoding"]["tooltip"]
+    image = raster(measured)
+    frames = np.asarray(image).reshape(-1, 3)
+    assert all((np.abs(frames - np.array(pictures.colour(i))).max(axis=1) < 3).sum() > 100 for i in range(3))
+    many = VALUES | {"xy": RNG.random((70, 2)), "of": np.zeros(70, int), "images": np.zeros((70, 3, 8, 8), np.uint8)}
+    (plot,) = draw(Scatter(("xy", "of", "images"), "", ("a", "b")), many)
+    assert plot.spec["mark"]["type"] == "circle", "too many pictures would hide each other"
+
+
 def test_a_film_and_a_table_keep_their_parts():
     (film,) = draw(EXHIBITS[4], VALUES)
     assert isinstance(film, Reel)

@@ -9,6 +9,7 @@ from app_pages import opened, text
 from patience_runs import home  # noqa: F401 - a fixture
 
 from engine.features import Features
+from engine.metrics.describer import halves
 from engine.metrics.forced_choice import answers, score
 from lab import warm
 from lab.atlas import Atlas, extraction, keep_atlas, stored_atlas, umap_learn
@@ -183,3 +184,30 @@ def test_small_groups_are_named_and_no_group_at_all_is_said():
         embedding.job = embedding_job
     assert "can be asked about" in app.error[0].value
     assert extraction.job is embedding_job
+
+
+def test_a_round_is_told_in_words_and_a_program_is_told_the_same():
+    app = opened("map", part="Learnability", trials="6", groups="classes", given="words")
+    now = app.session_state["round"]
+    sentence = now.told.sentences[now.trial.group]
+    assert sentence in text(app)
+    assert "These 10 belong together" not in text(app)
+    now = play(app, lambda trial: trial.answer)
+    assert "these words describe the groups" in text(app)
+    table = app.dataframe[0].value
+    assert table["judge"][1] == "A program, by the same words"
+    by_words = score(now.dealt.trials, now.told.by_words)
+    assert table["right"][1] == f"{by_words.right} of 6"
+    rows = list(csv.DictReader(io.StringIO(learnability.table(stored_atlas(), now, now.given))))
+    assert [row["sentence"] for row in rows] == [now.told.sentences[trial.group] for trial in now.dealt.trials]
+
+
+def test_sentences_are_of_other_pictures_than_the_trials():
+    atlas = stored_atlas()
+    labels, names = atlas.features.labels, list(atlas.features.classes)
+    now = learnability.worded(atlas, labels, names, 200, 5, 0, None)
+    asked = {row for trial in now.dealt.trials for row in (*trial.references, *trial.pair)}
+    assert not halves(len(labels), 0)[list(asked)].any()
+    found = score(now.dealt.trials, now.told.by_words)
+    assert found.low > 0.5, "garments can be told in such words"
+    assert len(now.told.sentences) == len(names)

@@ -20,6 +20,7 @@ from lab.runs import sweep as sweep_module
 from lab.runs.cells import ORDER, Cell, best, cells
 from lab.runs.executors import Local
 from lab.runs.figure import is_higher_better, known_figures
+from lab.runs.kept import keep, read_kept, write_kept
 from lab.runs.sweep import MOST, all_sweeps, find_sweep, lay_out, plan_sweep
 
 GRID = {"batch": (2, 4), "lr": (0.1, 0.2)}
@@ -304,6 +305,27 @@ def test_cells_say_what_their_runs_say_in_the_slow_way_too(ledger):
     assert best(found, False) is min(found, key=lambda cell: cell.mean)
     assert best(found, True) is max(found, key=lambda cell: cell.mean)
     assert [cell.mean for cell in cells(sweep, "no such number")] == [None] * 6
+
+
+def test_what_is_kept_of_a_sweep_is_what_its_runs_said_last(ledger, tmp_path):
+    sweep = planned(seeds=2)
+    sweep.make()
+    for number, run in enumerate(sweep.runs):
+        lines = [
+            {"step": 1, "time": 0, "loss": 9, "right": 0},
+            {"step": 2, "time": 0, "loss": number, "right": -number},
+        ]
+        (run.folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    write_kept(tmp_path / "kept.json", keep(sweep, ["right"]))
+    kept = read_kept(tmp_path / "kept.json")
+    assert kept.figures == [[0, 4], [1, 5], [2, 6], [3, 7]]
+    assert kept.also == {"right": [[0, -4], [-1, -5], [-2, -6], [-3, -7]]}
+    assert [(cell.place, cell.mean) for cell in kept.cells] == [
+        ({"batch": batch, "lr": lr}, 2 + i) for i, (batch, lr) in enumerate(itertools.product((2, 4), (0.1, 0.2)))
+    ]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", kept.date)
+    with pytest.raises(ValueError, match=f"also: not every run of sweep {sweep.id} reported 'fame'"):
+        keep(sweep, ["fame"])
 
 
 def test_the_state_of_a_cell_is_the_most_urgent_of_its_runs():

@@ -91,6 +91,27 @@ def test_a_machine_with_two_gpus_runs_two_at_once_each_bound_to_its_own(planned,
         first.kill()
 
 
+def test_a_run_of_two_ranks_waits_for_two_gpus_and_gets_both(planned, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    for ranks, bound in ((2, "1,2"), (4, None)):
+        waiter = waits(planned("cuda", ranks=ranks))
+        other = occupy(waiter.line.folder / "slot-0.lock")
+        try:
+            slot = waiter.slot()
+            assert (slot.environment if slot else None) == (bound and {"CUDA_VISIBLE_DEVICES": bound})
+            if slot:
+                assert set(waiter.line.lineup().slots) == {"slot-1", "slot-2"}
+                slot.release()
+        finally:
+            other.kill()
+            other.communicate()
+    assert waiter.slot().environment == {"CUDA_VISIBLE_DEVICES": "0,1,2"}, "never more than there are"
+
+
+def test_ranks_of_the_cpu_need_one_place(planned):
+    assert waits(planned("cpu", ranks=8)).slot().environment == {}
+
+
 def test_the_gpus_are_those_that_are_visible(monkeypatch):
     for visible, found in (("0,2", ["0", "2"]), ("", []), ("-1", []), ("MIG-1/2/3", ["MIG-1/2/3"])):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)

@@ -43,6 +43,8 @@ from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import spread
 from engine.lenses.masked import ATTENTION, HIDE_MORE, PAINTED, RECONSTRUCT, WRONG, paint, seeded
+from engine.lenses.probed import TOKEN_PROBE
+from engine.lenses.tuned import FINE_TUNE
 from engine.method import Claim, Curves, Lens, Method, Params, Pictures, Report, Table, knob
 from engine.metrics.neighbours import NEAREST, PIXELS, most_alike
 from engine.metrics.readout import COURSE, WORTH, Readout
@@ -177,6 +179,7 @@ METHOD = Method(
              Table(("number", "classes_found", "similarity"), "The classes of what was found, and its mean cosine.")),
             "What the encoder takes for alike, without having seen a label.",
         ),
+        TOKEN_PROBE, FINE_TUNE,
     ),
     claim=Claim(
         "So much is hidden that painting it takes understanding, not going on smoothly. Measured as the error on "

@@ -42,6 +42,7 @@ from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import spread
 from engine.lenses.features import MAP, NEIGHBOURS
+from engine.lenses.probed import LINEAR_PROBE
 from engine.losses.contrastive import info_nce_logits
 from engine.method import (
     Claim,
@@ -59,6 +60,7 @@ from engine.method import (
 from engine.metrics.readout import COURSE, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.groups import in_groups
+from engine.ops.across import gather
 from engine.ops.choose import host_generator
 from engine.ops.ema import ema_update, follower
 from engine.ops.schedule import cosine
@@ -146,7 +148,8 @@ class MoCo(nn.Module):
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:
-        """Put keys (B, dim) in the places of the oldest ones."""
+        """Put keys (B, dim), and those of all other ranks, in the places of the oldest ones."""
+        keys = gather(keys)
         places = (self.pointer + torch.arange(len(keys), device=keys.device)) % len(self.queue)
         self.queue.index_copy_(0, places, keys)
         self.pointer.add_(len(keys)).remainder_(len(self.queue))
@@ -166,6 +169,8 @@ def train(model: MoCo, params: MoCoParams, bench: Bench) -> Iterator[Report]:
         query = in_groups(model.query, one, params.ghost_groups)
         with torch.no_grad():
             ema_update(model.key, model.query, params.momentum, copy_buffers=False)
+            # Across ranks it stays within one: on GPUs statistics are of all ranks' parts anyway (SyncBatchNorm); on a
+            # CPU they are of a rank's, which key and query share, so ask for ghost groups there to break that.
             order = torch.randperm(len(two), generator=host_generator(bench.generator)) if params.shuffle else None
             key = in_groups(model.key, two, params.ghost_groups, order)
         logits = info_nce_logits(query, key, model.queue, params.temperature)
@@ -237,6 +242,7 @@ METHOD = Method(
             "Play the training task with your pictures: can a view still be matched when the crops get small?",
         ),
         MAP,
+        LINEAR_PROBE,
     ),
     claim=Claim(
         "The queue needs a slowly following key network: with a momentum of 0 its keys come from networks that differ, "

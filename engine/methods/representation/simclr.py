@@ -41,6 +41,7 @@ from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import spread
 from engine.lenses.features import MAP, NEIGHBOURS, PAIRS
+from engine.lenses.probed import LINEAR_PROBE
 from engine.losses.contrastive import nt_xent
 from engine.method import Claim, Curves, Method, Params, Pictures, Report, knob
 from engine.metrics.embedding import alignment, uniformity
@@ -136,7 +137,7 @@ METHOD = Method(
         Pictures(("one", "two"), "Two views of each picture, as the loss compares them."),
         *WORTH,
     ),
-    lenses=(NEIGHBOURS, PAIRS, MAP),
+    lenses=(NEIGHBOURS, PAIRS, MAP, LINEAR_PROBE),
     claim=Claim(
         "No single distortion is enough: what teaches is crops composed with distorted brightness and contrast. "
         "Measured as the share of test pictures whose class the nearest of 200 labelled ones know, against views that "

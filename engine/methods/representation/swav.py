@@ -45,12 +45,14 @@ from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import spread
 from engine.lenses.features import MAP, NEIGHBOURS, PAIRS
+from engine.lenses.probed import LINEAR_PROBE
 from engine.lenses.prototypes import CODES, PROTOTYPES
 from engine.losses.swapped import swapped_prediction
 from engine.method import Claim, Curves, Method, Params, Pictures, Report, knob
 from engine.metrics.readout import COURSE, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.projection import projection
+from engine.ops.across import gather, rank, world
 from engine.ops.schedule import cosine
 from engine.ops.sinkhorn import sinkhorn
 
@@ -132,13 +134,13 @@ class SwAV(nn.Module):
         """Codes (B, K) of z (B, dim), those of large crop `place`."""
         if self.params.assign == "softmax":
             return sinkhorn(self.scores(z), self.params.epsilon, 0)
-        everyone = torch.cat((z, self.queue[place])) if with_queue else z
+        everyone = torch.cat((z, self.queue[place][rank() :: world()])) if with_queue else z  # each rank brings a part
         return sinkhorn(self.scores(everyone), self.params.epsilon, self.params.iterations)[: len(z)]
 
     @torch.no_grad()
     def enqueue(self, z: Tensor, place: int) -> None:
-        """Put z (B, dim) before what is in the queue of a large crop; the oldest leave it."""
-        self.queue[place] = torch.cat((z, self.queue[place]))[: self.params.queue]
+        """Put z (B, dim) of all ranks before what is in the queue of a large crop; the oldest leave it."""
+        self.queue[place] = torch.cat((gather(z), self.queue[place]))[: self.params.queue]
 
 
 def train(model: SwAV, params: SwAVParams, bench: Bench) -> Iterator[Report]:
@@ -194,7 +196,7 @@ METHOD = Method(
                  "and are foretold from all."),
         *WORTH,
     ),
-    lenses=(NEIGHBOURS, PROTOTYPES, CODES, PAIRS, MAP),
+    lenses=(NEIGHBOURS, PROTOTYPES, CODES, PAIRS, MAP, LINEAR_PROBE),
     claim=Claim(
         "What keeps groups apart is that each gets an equal share of every batch: where views go where they like, all "
         "end in one. Measured as the share of test pictures whose class the nearest of 200 labelled ones know, with "

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from engine.data.base import Batch, Facts, Memory
-from engine.metrics.neighbours import NEAREST, embed_all, most_alike, nearest
+from engine.metrics.neighbours import NEAREST, embed_all, knn_accuracy, most_alike, nearest
 
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -47,6 +47,15 @@ def test_embed_all_keeps_the_order_and_says_when_there_is_no_label():
     assert torch.equal(labels, data.rows.labels)
     unlabelled = [Batch(torch.rand(3, 1, 4, 4), torch.arange(3))]
     assert embed_all(nn.Flatten(), unlabelled)[1].tolist() == [-1, -1, -1]
+
+
+def test_a_picture_that_is_known_is_recognised_and_classes_that_differ_are_told_apart():
+    data, test = pictures(20), pictures(30, seed=1)
+    assert knn_accuracy(nn.Flatten(), chunks(data), chunks(data), 2, k=1) == 1
+    assert knn_accuracy(nn.Flatten(), chunks(data), chunks(test), 2, k=5) == 1
+    # More neighbours than there are known pictures: all of them vote.
+    assert knn_accuracy(nn.Flatten(), chunks(data), chunks(test), 2, k=50) == 1
+    assert knn_accuracy(lambda images: torch.ones(len(images), 3), chunks(data), chunks(test), 2) == 0.5
 
 
 def test_the_most_alike_of_a_picture_that_is_there_is_itself():

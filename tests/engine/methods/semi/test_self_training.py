@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from engine.bench import Bench, Setup
+from engine.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from engine.data.base import Batch, Facts, Memory
 from engine.method import drive
 from engine.methods.semi import self_training
@@ -24,9 +25,9 @@ def toy(count, seed):
     return Memory(Batch(images, torch.arange(count), labels), FACTS)
 
 
-def bench():
+def bench(resume=None):
     sets = {("toy", "train", 28): toy(60, 0), ("toy", "test", 28): toy(30, 1)}
-    return Bench(Setup(device="cpu", looks=2), sets=sets)
+    return Bench(Setup(device="cpu", looks=2), resume, sets)
 
 
 def make(**knobs):
@@ -142,10 +143,153 @@ def test_pictures_without_labels_can_come_from_elsewhere(lessons):
         trained(bench_with(coloured), unlabelled="mine")
 
 
-def bench_with(dataset):
-    here = bench()
+def bench_with(dataset, resume=None):
+    here = bench(resume)
     here._sets[("mine", "train", 28)] = dataset
     return here
+
+
+# The start
+
+
+def far(channels=1, classes=("a", "b"), count=40):
+    """Another labelled set: two classes, dark and light."""
+    labels = torch.arange(count) % 2
+    images = (labels * 200).byte().view(-1, 1, 1, 1).repeat(1, channels, 28, 28)
+    return Memory(Batch(images, torch.arange(count), labels), Facts(channels, 28, classes))
+
+
+START = {"start_data": "mine", "start_steps": 4, "start_batch": 4}
+STARTS = pytest.mark.parametrize("start", ["supervised", "self-supervised"])
+
+
+@pytest.fixture
+def entered(monkeypatch):
+    """The state of each network when its training began, and the lesson that it was given; training left out."""
+    given = []
+
+    def spy(net, labelled, lesson, params, bench, steps):
+        given.append(({name: value.clone() for name, value in net.state_dict().items()}, lesson))
+        for _ in bench.steps(steps):
+            yield {"loss": 0.0}
+
+    monkeypatch.setattr(self_training, "fit", spy)
+    return given
+
+
+def of_backbone(state):
+    return {name: value for name, value in state.items() if name.startswith("backbone.")}
+
+
+@STARTS
+def test_teacher_and_students_begin_with_the_backbone_that_the_start_ended_with(entered, start):
+    torch.manual_seed(0)
+    built = [net.state_dict() for net in METHOD.build(make(), FACTS).networks]
+    here, params = bench_with(far()), make(start=start, **START)
+    model, ended = METHOD.build(params, FACTS), {}
+    for report in drive(METHOD, model, params, here):
+        if "start/loss" in report:
+            ended = {name: value.clone() for name, value in of_backbone(model.networks[0].state_dict()).items()}
+    assert len(entered) == 3
+    for (state, _), fresh in zip(entered, built, strict=True):
+        assert all(torch.equal(of_backbone(state)[name], value) for name, value in ended.items())
+        assert not torch.equal(state["backbone.net.stem.0.weight"], fresh["backbone.net.stem.0.weight"])
+    heads = [state["head.weight"] for state, _ in entered]
+    assert not torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[1], heads[2])
+
+
+@STARTS
+def test_with_no_unlabelled_pictures_it_is_supervised_training_from_that_start(start):
+    """A student of ratio 0, against a loop written here from the start's backbone, picture by picture."""
+    params = make(start=start, ratio=0, rounds=1, n=0, dropout=0.0, steps=3, **START)
+    here = bench_with(far())
+    model, states = METHOD.build(params, FACTS), []
+    drawn = []
+    for report in drive(METHOD, model, params, here):
+        if "teacher/loss" in report and here.done == params.start_steps + params.teacher_steps:
+            states.append({name: value.clone() for name, value in model.networks[1].state_dict().items()})
+            drawn.append(here.generator.get_state())
+        last = report
+    slow, dice = METHOD.build(params, FACTS).networks[1], torch.Generator()
+    slow.load_state_dict(states[0])
+    dice.set_state(drawn[0])
+    labelled = here._once_results[1]
+    pictures = toy(60, 0).rows
+    optimizer = torch.optim.AdamW(slow.parameters(), params.lr, weight_decay=params.weight_decay)
+    slow.train()
+    for step in range(3):
+        for group in optimizer.param_groups:
+            group["lr"] = params.lr * self_training.cosine(step, 3, warmup=0, start=0.01)
+        rows = labelled[torch.randint(len(labelled), (params.batch,), generator=dice)]
+        loss = F.cross_entropy(slow(pictures.images[rows].float() / 255), pictures.labels[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    for name, value in slow.state_dict().items():
+        assert torch.allclose(value, model.networks[1].state_dict()[name], atol=1e-6), name
+    assert "accuracy" in last
+
+
+@STARTS
+def test_a_start_learns_what_it_is_for(start):
+    knobs = START | {"start_steps": 60, "start_batch": 16, "lr": 0.02, "width": 4, "student_width": 4}
+    torch.manual_seed(0)
+    reports, _ = trained(bench_with(far()), start=start, **knobs)
+    losses = [float(report["start/loss"]) for report in reports if "start/loss" in report]
+    assert len(losses) == 60
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+    assert METHOD.steps(make(start=start, **START)) == METHOD.steps(make()) + 4
+
+
+def test_a_random_start_draws_nothing():
+    """The same numbers, whatever a start would have been."""
+    told = []
+    for knobs in ({}, {"start_steps": 9, "start_data": "mine", "temperature": 0.5}):
+        torch.manual_seed(0)
+        told.append([float(report.get("teacher/loss", 0)) for report in trained(**knobs)[0]])
+    assert told[0] == told[1]
+
+
+@STARTS
+@pytest.mark.parametrize("stop", [2, 4, 5, 8])
+def test_a_run_resumes_bit_equal_across_the_start(start, stop, tmp_path):
+    params = make(start=start, dropout=0.3, **START)
+    model, here = METHOD.build(params, FACTS), bench_with(far())
+    reports, path = [], tmp_path / "c.safetensors"
+    for report in drive(METHOD, model, params, here):
+        reports.append(dict(report))
+        if here.done == stop and not path.exists():
+            state = {name: value.clone() for name, value in model.state_dict().items()}
+            write_checkpoint(path, Checkpoint("semi.self_training", {}, FACTS, stop, state, here.state()))
+    torch.manual_seed(99)
+    again = METHOD.build(params, FACTS)
+    resumed = bench_with(far(), read_checkpoint(path, with_state=True))
+    after = [dict(report) for report in drive(METHOD, again, params, resumed)]
+    for one, two in zip(reports[-len(after) :], after, strict=True):
+        assert one.keys() == two.keys()
+        assert all(torch.equal(torch.as_tensor(one[name]), torch.as_tensor(two[name])) for name in one
+                   if not isinstance(one[name], list))  # fmt: skip
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in model.state_dict().items())
+
+
+def test_a_start_that_cannot_be_is_named():
+    with pytest.raises(ValueError, match="start: a backbone of width 2 does not fit students of width 3"):
+        make(start="supervised", student_width=3)
+    make(student_width=3)
+    with pytest.raises(ValueError, match="start_data: 3 channels, data: 1; choose sets that are alike"):
+        trained(bench_with(far(3)), start="supervised", **START)
+    with pytest.raises(ValueError, match="start_data: mine has fewer than two classes"):
+        trained(bench_with(far(classes=("a",))), start="supervised", **START)
+    with pytest.raises(ValueError, match="batch"):
+        trained(bench_with(far()), start="supervised", **START | {"start_batch": 41})
+
+
+def test_at_magnitude_0_nothing_is_distorted(monkeypatch):
+    seen = []
+    monkeypatch.setattr(self_training, "RandAugment", lambda n, m: seen.append((n, m)) or (lambda images, _: images))
+    trained(m=0)
+    assert set(seen) == {(0, 0)}
 
 
 # Training

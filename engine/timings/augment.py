@@ -1,12 +1,11 @@
 """How fast the augmentations are, beside torchvision (image by image) and kornia (the same batch), in one run.
 
-python -m engine.augment.timings
+python -m engine.timings.augment
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,13 +18,14 @@ from engine.augment.autoaugment import AutoAugment
 from engine.augment.randaugment import RandAugment
 from engine.augment.trivialaugment import TrivialAugment
 from engine.augment.views import simclr
+from engine.timings.turns import in_turns, one_thread
 
 Augment = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Row:
-    """Milliseconds a batch, the mean of the rounds. kornia is None where it is not installed."""
+    """Milliseconds a batch, the median of the rounds. kornia is None where it is not installed."""
 
     augmentation: str
     size: int
@@ -63,17 +63,13 @@ def table(
     rounds = (12 if on_cpu else 20) if rounds is None else rounds
     if rounds < 1 or (batch is not None and batch < 1):
         raise ValueError(f"batch, rounds: expected 1 or more, got {batch} and {rounds}")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         rows = []
         for size in sizes:
             count = batch or (256 if not on_cpu else 64 if size <= 64 else 8)
             for name, rivals in _rivals(size).items():
                 rows.append(_row(name, size, count, device, rounds, rivals))
         return rows
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
@@ -137,28 +133,8 @@ def _row(name: str, size: int, batch: int, device: torch.device, rounds: int, ri
     }
     if (theirs := rivals.kornia) is not None:
         works["kornia"] = lambda: theirs(images)
-    for work in works.values():
-        work()  # to warm up
-    times: dict[str, list[float]] = {library: [] for library in works}
-    for turn in range(rounds):
-        for library, work in works.items():
-            if library != "torchvision" or turn % 4 == 0:
-                times[library].append(_milliseconds(work, device))
-    mean = {library: sum(each) / len(each) for library, each in times.items()}
-    return Row(name, size, batch, str(device), mean["ours"], mean["torchvision"], mean.get("kornia"))
-
-
-def _milliseconds(work: Callable[[], object], device: torch.device) -> float:
-    """Of the processor for a CPU, whatever else runs there; of the wall clock for a GPU, until it is done."""
-    if device.type == "cpu":
-        start = time.process_time()
-        work()
-        return 1000 * (time.process_time() - start)
-    torch.accelerator.synchronize(device)
-    start = time.perf_counter()
-    work()
-    torch.accelerator.synchronize(device)
-    return 1000 * (time.perf_counter() - start)
+    took = in_turns(works, rounds, device, seldom={"torchvision"})
+    return Row(name, size, batch, str(device), took["ours"], took["torchvision"], took.get("kornia"))
 
 
 def show(rows: Sequence[Row]) -> str:

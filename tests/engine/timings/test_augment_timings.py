@@ -3,7 +3,7 @@ import sys
 import pytest
 import torch
 
-from engine.augment import timings
+from engine.timings import augment as timings
 
 EVERY = ["RandAugment", "AutoAugment", "TrivialAugment", "AugMix", "SimCLR"]
 
