@@ -151,7 +151,7 @@ def build_answers(id: str, root: Path = ROOT) -> Path:
     params = method.params.make(checkpoint.params)
     bench = Bench(Setup.make({"device": "cpu"}))
     for old in target.glob("*.safetensors"):
-        if old.stem != "checkpoint":
+        if old.stem not in ("checkpoint", "arms"):  # measured, not asked
             old.unlink()
     for place, lens in enumerate(method.lenses):
         images = pictures(bench, params.data, lens.wide or getattr(params, "size", None))

@@ -31,6 +31,10 @@ SAYS = {
     "deviation": "How much what the loss compares varies from picture to picture: 1 is evenly spread, 0 is collapse.",
     "directions": "In how many directions features vary, however little they do; 1 is a line.",
     "accuracy": "How often the method itself knows a test picture's class.",
+    "elsewhere": "How often the nearest know it before another background: the mean of grey, noise and photographs.",
+    "on photographs": "How often the nearest know it before a part of a photograph.",
+    "contrast": "How hard a view finds its own picture among others, in nats.",
+    "invariance": "How far apart the two directions of likeness are, in nats; 0: the same.",
 }
 PLACES = "The same test pictures where {} places them: unit features in the plane in which they vary most."
 

@@ -1,10 +1,12 @@
 """Arms of a claim as they trained: what is kept of each, and that looking does not change the training."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
-from engine import arms, receipts
+from engine import arms, receipts, showcase
 from engine.bench import Bench, Setup
 from engine.catalog import method
 from engine.method import drive
@@ -70,3 +72,18 @@ def test_features_that_are_all_alike_lie_in_one_point():
     trace = arms.Trace(same, Same(), params, bench)
     trace.look()
     assert np.abs(trace.told()["places"]).max() < 1e-6
+
+
+def test_lenses_asked_anew_leave_the_arms(tmp_path):
+    kept = showcase.folder(ID, tmp_path)
+    kept.mkdir(parents=True)
+    shutil.copy(showcase.folder(ID) / "checkpoint.safetensors", kept)
+    told = {"places": np.zeros((2, 3, 2)), "steps": np.arange(2), "thumbnails": np.zeros((3, 1, 4, 4)),
+            "labels": np.zeros(3, dtype=int)}  # fmt: skip
+    arms.write(ID, {"both": told}, ("shoe",), tmp_path)
+    (tmp_path / "MANIFEST.json").write_text("[]")
+    (kept / "an-old-lens.safetensors").touch()
+    showcase.build_answers(ID, tmp_path)
+    assert arms.read(ID, tmp_path) is not None
+    assert (kept / "neighbours.safetensors").exists()
+    assert not (kept / "an-old-lens.safetensors").exists()
