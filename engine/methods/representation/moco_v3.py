@@ -58,13 +58,13 @@ class MoCoV3Params(Params):
     freeze_patches: bool = knob(True, "the first layer (of a transformer the patch projection) stays at random")
     symmetric: bool = knob(True, "each view seeks the other's key; without, only the first seeks, at half the cost")
     predictor: bool = knob(True, "two layers more on the side of the queries")
-    momentum: float = knob(0.99, "how slowly keys' network follows; 0: it is the queries' own", 0.0, 1.0)
-    lr: float = knob(1.5e-3, "learning rate at its peak", 1e-6, 1.0, paper=2.4e-3, log=True)
+    momentum: float = knob(0.98, "how slowly keys' network follows; 0: not at all slowly", 0.0, 1.0, paper=0.99)
+    lr: float = knob(2e-3, "learning rate at its peak", 1e-6, 1.0, paper=2.4e-3, log=True)
     batch: int = knob(64, "pictures a step, each other's strangers", 2, 65_536, tiny=8, paper=4096)
-    steps: int = knob(400, "optimiser steps", 1, 10**7, tiny=3, paper=93_750, unit="steps")
+    steps: int = knob(500, "optimiser steps", 1, 10**7, tiny=3, paper=93_750, unit="steps")
     temperature: float = knob(0.2, "softmax temperature", 0.01, 1.0, log=True, fold=True)
     rise: bool = knob(True, "the momentum rises to 1 by the end; without, it stays", fold=True)
-    warmup: int = knob(80, "steps over which the learning rate rises", 0, 10**6, tiny=1, paper=12_500, fold=True)
+    warmup: int = knob(60, "steps over which the learning rate rises", 0, 10**6, tiny=1, paper=12_500, fold=True)
     weight_decay: float = knob(0.1, "pull of the weights, not of biases and norms, towards 0", 0.0, 1.0, fold=True)
     crop: float = knob(0.3, "least share of a picture that a view keeps", 0.05, 1.0, paper=0.08, fold=True)
     blur: float = knob(1.0, "chance that the first view is blurred; the second's is a tenth of it", 0.0, 1.0, fold=True)
@@ -77,7 +77,7 @@ class MoCoV3Params(Params):
                          fold=True)  # fmt: skip
     width: int = knob(16, "channels of the small network; a transformer has four times as many numbers a token", 1, 512,
                       tiny=2, paper=192, fold=True)  # fmt: skip
-    depth: int = knob(3, "blocks of the transformer", 1, 64, tiny=1, paper=12, fold=True)
+    depth: int = knob(2, "blocks of the transformer", 1, 64, tiny=1, paper=12, fold=True)
     heads: int = knob(4, "attention heads of the transformer", 1, 64, tiny=2, paper=12, fold=True)
     patch: int = knob(7, "side of its patches; must divide the size", 1, 64, paper=16, unit="px", fold=True)
     labels: int = knob(200, "labelled pictures by which features are judged", 20, 10**6, tiny=40, fold=True)
@@ -258,7 +258,7 @@ METHOD = Method(
     ),
     sweeps=(
         Sweep(
-            "Stability", {"lr": (1.5e-3, 5e-3, 1.5e-2), "freeze_patches": (True, False)},
+            "Stability", {"lr": (2e-3, 6e-3, 2e-2), "freeze_patches": (True, False)},
             "Does a first layer that stays at random keep training steady when the learning rate grows?",
         ),
     ),
