@@ -15,9 +15,18 @@ $\hat q, \hat k$: the same at unit length
 $N$: pictures in a batch
 $\tau$: the temperature; the factor in front keeps gradients of one size whatever it is
 
-Differs. DIFFERS
+Differs. The demo is a transformer of 0.1 million weights on garments of 28 pixels, in 16 patches of 7: two blocks in
+place of twelve, and 500 steps of 64 pictures, which the paper's 94 000 of 4096 dwarf. The momentum starts at 0.98;
+crops keep three tenths of a picture or more, and grey pictures have no hue. Convolutional networks are trained with
+AdamW, too, in place of LARS. Features are judged by the nearest of few labelled pictures and by a linear probe of
+these; the paper's figures are linear probes of all of ImageNet's labels.
 
-Expect. EXPECT
+Expect. The demo takes 43 CPU-seconds of a core. Over three seeds the nearest of 200 labelled pictures know the class
+of 0.595, 0.613 and 0.602 of the test pictures, against 0.490, 0.503 and 0.486 before training and 0.645 by pixels; a
+linear probe of the same labels knows 0.667, 0.664 and 0.656. One-sided, a quarter cheaper, it is 0.583, 0.570 and
+0.554. Of the paper's other two measures nothing is gained in so short a training: without the predictor it is 0.637,
+0.649 and 0.621, and with a patch projection that learns 0.621, 0.613 and 0.624; the frozen layer's
+gradient stays below 0.08 in the shipped run. They are meant for long trainings with batches of thousands.
 """
 
 from __future__ import annotations
@@ -249,7 +258,10 @@ METHOD = Method(
     ),
     lenses=(NEIGHBOURS, PAIRS, MAP),
     claim=Claim(
-        "CLAIM",
+        "Each of two views seeks the other's key: with two losses a step features get better than with one. Measured "
+        "as the share of test pictures whose class the nearest of 200 labelled ones know, against a loss in which only "
+        "the first view seeks, in as many, cheaper steps (baseline: the network before training). The arms beside it "
+        "leave out the predictor, and let the patch projection learn: at this size both do better without.",
         figure="neighbours",
         course=COURSE,
         arms={"MoCo v3": {}, "one-sided": {"symmetric": False}, "no predictor": {"predictor": False},
