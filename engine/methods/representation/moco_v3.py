@@ -261,7 +261,7 @@ METHOD = Method(
         "Each of two views seeks the other's key: with two losses a step features get better than with one. Measured "
         "as the share of test pictures whose class the nearest of 200 labelled ones know, against a loss in which only "
         "the first view seeks, in as many, cheaper steps (baseline: the network before training). The arms beside it "
-        "leave out the predictor, and let the patch projection learn: at this size both do better without.",
+        "leave out the predictor, and let the patch projection learn: at this size neither measure helps.",
         figure="neighbours",
         course=COURSE,
         arms={"MoCo v3": {}, "one-sided": {"symmetric": False}, "no predictor": {"predictor": False},
