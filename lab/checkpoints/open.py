@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 PUBLISHED = ("imagenet:", "timm:")
 """How the names of networks begin that know ImageNet."""
-FOREIGN = (".pt", ".pth", ".ckpt", ".bin", ".pkl")
+FOREIGN = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".tar")
 
 
 @dataclass(frozen=True)
@@ -118,15 +119,19 @@ def _published(name: str) -> Opened:
 
 
 def _foreign(path: Path) -> Opened:
-    """A file of PyTorch's that is recognised by its weights: a released masked autoencoder. Nothing in it is executed.
+    """A file of PyTorch's that is recognised by its weights: a released masked autoencoder, or a MoCo v3. Nothing in
+    it is executed.
 
     ValueError tells why another one is not opened, and the way out.
     """
     from engine.data.base import Facts
     from engine.lenses.masked import ATTENTION, HIDE_MORE, RECONSTRUCT
     from engine.nets.masked_vit import MaskedViT
+    from engine.nets.moco_vit import is_released
 
     found = _tensors(path)
+    if is_released(found):
+        return _moco_v3(found, path)
     if "mask_token" not in found and "patch_embed.proj.weight" not in found:
         raise ValueError(
             f"{path} holds {len(found)} tensors, but not which method they belong to or what pictures it takes; lenses "
@@ -141,6 +146,19 @@ def _foreign(path: Path) -> Opened:
     lenses = (RECONSTRUCT, HIDE_MORE, ATTENTION)
     facts = Facts(model.normalise.mean.numel(), model.size)
     return Opened("representation.mae", lenses, "photos:things", facts, model.eval(), 0, path)
+
+
+def _moco_v3(found: Mapping[str, Tensor], path: Path) -> Opened:
+    """A transformer that MoCo v3's authors released, with the lenses that need no set of their own to look at."""
+    from engine.lenses.features import NEIGHBOURS, PAIRS
+    from engine.methods.representation.moco_v3 import MoCoV3
+
+    data = "photos:things"
+    try:
+        model = MoCoV3.released(found, data)
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise ValueError(f"{path} cannot be opened as a MoCo v3: {' '.join(str(error).split())[:200]}") from None
+    return Opened("representation.moco_v3", (NEIGHBOURS, PAIRS), data, model.facts, model.eval(), 0, path)
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

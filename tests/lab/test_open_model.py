@@ -175,3 +175,46 @@ def test_a_released_encoder_alone_says_which_file_to_take(released):
     write, _ = released
     with pytest.raises(ValueError, match="cannot be opened as a masked autoencoder: it has no decoder, so it paints"):
         open_model(str(write("mae_pretrain_vit_base.pth", ("decoder", "mask_token"))))
+
+
+@pytest.fixture
+def released_moco(tmp_path):
+    """Write weights as the authors of MoCo v3 release them; the model that they came from."""
+    sizes = {"size": 32, "patch": 8, "width": 12, "depth": 1, "heads": 12}
+    model = catalog.method(MOCO).build(catalog.method(MOCO).params.make(sizes, "tiny"), Facts(3, 32))
+    theirs = {"query.backbone.net.": "base_encoder.", "query.": "base_encoder.", "key.backbone.net.":
+              "momentum_encoder.", "key.": "momentum_encoder.", "predictor.": "predictor."}  # fmt: skip
+
+    def write(name, leave_out=()):
+        state = {}
+        for key, value in model.state_dict().items():
+            mine = next(start for start in theirs if key.startswith(start))
+            state["module." + theirs[mine] + key.removeprefix(mine)] = value
+        state = {key: value for key, value in state.items() if not key.endswith(leave_out)}
+        torch.save({"epoch": 300, "arch": "vit_small", "state_dict": state, "optimizer": {}}, tmp_path / name)
+        return tmp_path / name
+
+    return write, model.eval()
+
+
+MOCO = "representation.moco_v3"
+
+
+def test_a_released_moco_v3_opens_to_the_network_it_came_from(released_moco):
+    write, made = released_moco
+    opened = open_model(str(write("vit-s-300ep.pth.tar")))
+    assert (opened.id, opened.facts, opened.step) == (MOCO, Facts(3, 32), 0)
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    for way in ("features", "project", "ask", "key"):
+        assert torch.equal(getattr(opened.model, way)(images), getattr(made, way)(images))
+    looker = Looker(opened)
+    for lens in opened.lenses:
+        *_, answer = looker.answers(lens, lens.params.make({}, "tiny"), lens.given(looker.shipped(3)))
+        assert {name for exhibit in lens.exhibits for name in exhibit.names} <= answer.keys()
+
+
+@pytest.mark.parametrize("lacks", ["patch_embed.proj.weight", "base_encoder.head.6.weight", "blocks.0.norm1.bias"])
+def test_a_part_of_a_released_moco_v3_says_what_it_lacks(released_moco, lacks):
+    write, _ = released_moco
+    with pytest.raises(ValueError, match=rf"cannot be opened as a MoCo v3: .*{lacks.removeprefix('base_encoder.')}"):
+        open_model(str(write("vit-s-300ep.pth.tar", (lacks,))))
