@@ -19,8 +19,8 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         help="Seconds of one CPU core, evaluations included.",
     )  # fmt: skip
     contrasts = st.toggle(
-        "What goes wrong, too", key="contrasts", bind="query-params",
-        help="The contrasts of each claim, dashed: what its method becomes without its trick.",
+        "Contrasts, too", key="contrasts", bind="query-params",
+        help="Dashed: what each method becomes without something that its claim is about.",
     )  # fmt: skip
 found = learned.learners(contrasts)
 if not found:
