@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WINGS: dict[str, tuple[str, ...]] = {
     "backbones": (),
     "augmentation": ("randaugment", "learned_tta"),
-    "representation": ("simclr", "moco", "swav", "mae"),
+    "representation": ("simclr", "moco", "swav", "dino", "mae"),
     "semi": ("self_training", "paws"),
     "metric": (),
     "multilabel": (),
