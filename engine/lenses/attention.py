@@ -16,11 +16,14 @@ PATCHES = 1024
 
 
 class Attentive(Protocol):
-    """A transformer whose first token stands for the whole picture."""
+    """A transformer whose first token stands for the whole picture. patch: side of its patches in pixels."""
+
+    @property
+    def patch(self) -> int: ...
 
     def attention(self, images: Tensor) -> list[Tensor]:
         """Images (B, C, H, W) in [0, 1] -> the weights of each block, (B, heads, 1 + L, 1 + L), rows summing to 1, the
-        class token first; the L patches row by row. ValueError: it is no transformer, or H and W do not fit."""
+        class token first; the L patches row by row. H and W may be any multiples of the patch."""
 
 
 def keeps(shares: Tensor, mass: float) -> Tensor:
@@ -48,6 +51,9 @@ def heads(model: Attentive, params: HeadsParams, images: Tensor, bench: Bench) -
 
     ValueError when there would be more than `PATCHES`.
     """
+    count = (params.larger * images.shape[2] // model.patch) ** 2
+    if count > PATCHES:
+        raise ValueError(f"larger: {count} patches are too many; at most {PATCHES}, so take a smaller factor")
     picture = F.interpolate(images, scale_factor=params.larger, mode="bicubic").clamp(0, 1)
     weights = model.attention(picture)
     looks = weights[max(0, len(weights) - params.block)][0, :, 0, 1:].float()  # (heads, L)

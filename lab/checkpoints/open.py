@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import re
 from dataclasses import dataclass
@@ -124,15 +125,36 @@ def _published(name: str) -> Opened:
 
 
 def _foreign(path: Path) -> Opened:
-    """A file of PyTorch's that is recognised by its weights: a released masked autoencoder. Nothing in it is executed.
+    """A file of PyTorch's that is recognised by its weights: a released masked autoencoder, or a vision transformer as
+    DINO's are released. Nothing in it is executed.
 
     ValueError tells why another one is not opened, and the way out.
     """
+    from engine.nets.released_vit import learned_positions
+
+    found = _tensors(path)
+    return _transformer(path, found) if learned_positions(found) else _masked(path, found)
+
+
+def _transformer(path: Path, found: dict[str, Tensor]) -> Opened:
+    from engine.data.base import Facts
+    from engine.lenses.attention import HEADS
+    from engine.nets.released_vit import ReleasedViT
+
+    try:
+        model = ReleasedViT.of(found)
+    except (ValueError, RuntimeError, KeyError) as error:
+        cause = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} cannot be opened as a vision transformer: {cause}") from None
+    facts = Facts(model.normalise.mean.numel(), model.size)
+    return Opened("representation.dino", (HEADS,), "photos:things", facts, model.eval(), 0, path)
+
+
+def _masked(path: Path, found: dict[str, Tensor]) -> Opened:
     from engine.data.base import Facts
     from engine.lenses.masked import ATTENTION, HIDE_MORE, RECONSTRUCT
     from engine.nets.masked_vit import MaskedViT
 
-    found = _tensors(path)
     if "mask_token" not in found and "patch_embed.proj.weight" not in found:
         raise ValueError(
             f"{path} holds {len(found)} tensors, but not which method they belong to or what pictures it takes; lenses "
@@ -150,14 +172,16 @@ def _foreign(path: Path) -> Opened:
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a PyTorch file by name, those under "model" or "state_dict" where it has such.
+    """The tensors of a PyTorch file by name, those under "teacher", "model" or "state_dict" where it has such.
 
-    It is read without executing anything in it; ValueError tells why it cannot be.
+    It is read without executing anything in it, also where it holds the options of a command line, as whole trainings
+    do; ValueError tells why it cannot be.
     """
     import torch
 
     try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         what = f" ({asked[1]})" if asked else ""
@@ -169,7 +193,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         raise ValueError(
             f"{path} cannot be read as a PyTorch file: it is damaged or something else; copy or download it again"
         ) from None
-    for key in ("model", "state_dict"):
+    for key in ("teacher", "model", "state_dict"):
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
     return {name: value for name, value in found.items() if torch.is_tensor(value)} if isinstance(found, dict) else {}

@@ -175,12 +175,20 @@ class DINO(nn.Module):
             raise ValueError("this network foretells features, not classes; take one trained with predict=classes")
         return self.student(images), self.teacher(images)
 
+    @property
+    def patch(self) -> int:
+        return self._transformer.patch
+
     def attention(self, images: Tensor) -> list[Tensor]:
-        """Of the teacher: see `engine.lenses.attention`."""
+        """Of the teacher: see `engine.lenses.attention`. ValueError: it is no transformer."""
+        return self._transformer.attention(self.teacher.backbone.normalise(images))
+
+    @property
+    def _transformer(self) -> ClassToken:
         net = self.teacher.backbone.net
         if not isinstance(net, ClassToken):
             raise ValueError(f"backbone: {self.params.backbone} has no attention to look at; take one trained with vit")
-        return net.attention(self.teacher.backbone.normalise(images))
+        return net
 
     def view(self, images: Tensor, generator: Generator) -> Tensor:
         return self.crops.large[0](images, generator)
