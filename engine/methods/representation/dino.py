@@ -95,6 +95,7 @@ class DINOParams(Params):
     last_decay: float = knob(0.4, "and at the end", 0.0, 1.0, fold=True)
     clip: float = knob(3.0, "largest norm of a gradient; 0: any", 0.0, 1000.0, fold=True)
     hidden: int = knob(128, "width of the head's hidden layers", 2, 2**16, tiny=8, paper=2048, fold=True)
+    head_norm: bool = knob(True, "batch norm in the head", paper=False, fold=True)
     dim: int = knob(64, "numbers before the last layer, or features to foretell", 2, 4096, tiny=8, paper=256, fold=True)
     backbone: str = knob("vit", "the network: vit, small, or any of timm's by name", fold=True)
     patch: int = knob(4, "side of the small transformer's patches", 1, 64, paper=16, unit="px", fold=True)
@@ -136,7 +137,7 @@ class Network(nn.Module):
         self.backbone = network(params, facts)
         inputs = self.backbone.out_features
         self.head: nn.Module = (
-            ClassHead(inputs, params.hidden, params.dim, params.classes)
+            ClassHead(inputs, params.hidden, params.dim, params.classes, params.head_norm)
             if params.predict == "classes"
             else projection((inputs, params.hidden, params.dim))
         )
