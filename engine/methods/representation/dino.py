@@ -73,13 +73,13 @@ class DINOParams(Params):
                                "and it learns to be foretold")  # fmt: skip
     steps: int = knob(300, "optimiser steps", 1, 10**7, tiny=3, paper=125_000, unit="steps")
     classes: int = knob(256, "classes that it may invent", 2, 2**20, tiny=8, paper=65_536, log=True, fold=True)
-    batch: int = knob(64, "pictures a step", 2, 65_536, tiny=8, paper=1024, fold=True)
+    batch: int = knob(32, "pictures a step", 2, 65_536, tiny=8, paper=1024, fold=True)
     small: int = knob(2, "small crops besides the two large ones", 0, 12, tiny=1, paper=8, fold=True)
     crop: float = knob(0.4, "least share of a picture that a large crop keeps, and most that a small one does", 0.05,
                        1.0, fold=True)  # fmt: skip
     small_crop: float = knob(0.15, "least share of a picture that a small crop keeps", 0.01, 1.0, paper=0.05, fold=True)
     small_size: int = knob(16, "height and width of a small crop", 4, 512, paper=96, unit="px", fold=True)
-    strength: float = knob(0.5, "strength of the distortion of colour", 0.0, 2.0, paper=1.0, fold=True)
+    strength: float = knob(1.0, "strength of the distortion of colour", 0.0, 2.0, fold=True)
     blur: bool = knob(False, "crops are blurred and one is solarised, as suits photographs", paper=True, fold=True)
     student_temperature: float = knob(0.1, "classes: the student's temperature", 0.01, 10.0, log=True, fold=True)
     first_temperature: float = knob(0.04, "classes: the teacher's temperature before it warms up", 0.005, 10.0,
@@ -88,7 +88,7 @@ class DINOParams(Params):
                                    0, 10**7, tiny=2, paper=37_500, fold=True)  # fmt: skip
     centre_momentum: float = knob(0.9, "how slowly the centre follows", 0.0, 1.0, fold=True)
     still: int = knob(30, "first steps in which the last layer stands still", 0, 10**6, tiny=1, paper=1250, fold=True)
-    lr: float = knob(1e-3, "learning rate at its peak", 1e-6, 1.0, paper=2e-3, log=True, fold=True)
+    lr: float = knob(2e-3, "learning rate at its peak", 1e-6, 1.0, log=True, fold=True)
     warmup: int = knob(30, "steps over which the learning rate rises", 0, 10**6, tiny=1, paper=12_500, fold=True)
     weight_decay: float = knob(0.04, "pull of the weights, not of biases and norms, towards 0, at first", 0.0, 1.0,
                                fold=True)  # fmt: skip
