@@ -27,6 +27,12 @@ def test_it_is_the_weight_normalised_layer_with_a_gain_of_one():
     torch.testing.assert_close(head(features), layer(torch.nn.functional.normalize(head.mlp(features), dim=1)))
 
 
+def test_with_batch_norm_a_shift_of_all_features_changes_nothing():
+    torch.manual_seed(0)
+    head, features = ClassHead(6, 8, 4, 5, norm=True).train(), torch.randn(7, 6)
+    torch.testing.assert_close(head(features + torch.randn(6)), head(features), rtol=1e-3, atol=1e-4)
+
+
 def test_a_single_class_is_refused():
     with pytest.raises(ValueError, match="classes: expected 2 or more, got 1"):
         ClassHead(6, 8, 4, 1)

@@ -147,7 +147,7 @@ def test_features_and_attention_are_the_teachers():
         ({"small_crop": 0.5, "crop": 0.4}, "small_crop 0.5 is more than crop 0.4"),
         ({"small_size": 14}, "patch 4 does not divide the small_size of 14"),
         ({"size": 30}, "patch 4 does not divide the size of 30"),
-        ({"heads": 3}, "heads 3 does not divide the transformer's width 8"),
+        ({"heads": 3}, "heads 3 does not divide the width of 8"),
         ({"classes": 1}, "classes: 1 is out of range"),
         ({"teacher_temperature": 0}, "teacher_temperature: 0 is out of range"),
     ],
