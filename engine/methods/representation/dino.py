@@ -22,7 +22,7 @@ Differs. The demo is a transformer of 0.2 million weights with patches of 4 pixe
 classes in place of 65 536; small crops have 16 pixels and keep 15 % of a picture or more. It trains for 300 steps of 32
 pictures, so the momentum begins at 0.99, and the head has batch norm, which the paper has for convolutional networks
 only: without it a few hundred steps do not get far. `predict=features` is BYOL (Grill et al., NeurIPS 2020,
-arXiv:2006.07733): no classes, no centre, no temperature; the student foretells the teacher's unit vector by a predictor.
+arXiv:2006.07733): no classes, no centre, no temperature; the student foretells the teacher's unit vector instead.
 
 Expect. To be measured.
 """
@@ -284,14 +284,14 @@ METHOD = Method(
     ),
     lenses=(HEADS, OPINIONS, NEIGHBOURS, PAIRS, MAP),
     claim=Claim(
-        "Two forces hold each other: without centring one class takes everything, without sharpening no picture gets a "
-        "class. Measured as the share of test pictures whose class the nearest of 200 labelled ones know (baseline: "
-        "the network before training).",
+        "Two forces hold each other: without sharpening no picture gets a class, without centring one class takes "
+        "everything. Measured as the share of test pictures whose class the nearest of 200 labelled ones know; centring "
+        "is taken away together with batch norm, which does some of its work (baseline: the network before training).",
         figure="neighbours",
         course=(*COURSE, "entropy of a picture", "entropy of all"),
         arms={
-            "DINO": {}, "no centring": {"centre": False}, "no sharpening": {"teacher_temperature": 1.0},
-            "BYOL": {"predict": "features"},
+            "DINO": {}, "no sharpening": {"teacher_temperature": 1.0},
+            "no centring": {"centre": False, "head_norm": False}, "BYOL": {"predict": "features"},
         },
         baseline="untrained",
     ),
