@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WINGS: dict[str, tuple[str, ...]] = {
     "backbones": (),
     "augmentation": ("randaugment", "learned_tta"),
-    "representation": ("simclr", "moco", "moco_v3", "swav", "seer", "relic", "mae", "learnability"),
+    "representation": ("simclr", "moco", "moco_v3", "swav", "seer", "dino", "relic", "mae", "learnability"),
     "semi": ("self_training", "paws"),
     "metric": (),
     "multilabel": (),

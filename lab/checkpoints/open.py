@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import re
 from collections.abc import Mapping
@@ -119,19 +120,38 @@ def _published(name: str) -> Opened:
 
 
 def _foreign(path: Path) -> Opened:
-    """A file of PyTorch's that is recognised by its weights: a released masked autoencoder, or a MoCo v3. Nothing in
-    it is executed.
+    """A file of PyTorch's that is recognised by its weights: a released masked autoencoder, a MoCo v3, or a vision
+    transformer as DINO's are released. Nothing in it is executed.
 
     ValueError tells why another one is not opened, and the way out.
     """
+    from engine.nets.moco_vit import is_released
+    from engine.nets.released_vit import learned_positions
+
+    found = _tensors(path)
+    opener = _moco_v3 if is_released(found) else _transformer if learned_positions(found) else _masked
+    return opener(path, found)
+
+
+def _transformer(path: Path, found: dict[str, Tensor]) -> Opened:
+    from engine.data.base import Facts
+    from engine.lenses.attention import HEADS
+    from engine.nets.released_vit import ReleasedViT
+
+    try:
+        model = ReleasedViT.of(found)
+    except (ValueError, RuntimeError, KeyError) as error:
+        cause = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} cannot be opened as a vision transformer: {cause}") from None
+    facts = Facts(model.normalise.mean.numel(), model.size)
+    return Opened("representation.dino", (HEADS,), "photos:things", facts, model.eval(), 0, path)
+
+
+def _masked(path: Path, found: dict[str, Tensor]) -> Opened:
     from engine.data.base import Facts
     from engine.lenses.masked import ATTENTION, HIDE_MORE, RECONSTRUCT
     from engine.nets.masked_vit import MaskedViT
-    from engine.nets.moco_vit import is_released
 
-    found = _tensors(path)
-    if is_released(found):
-        return _moco_v3(found, path)
     if "mask_token" not in found and "patch_embed.proj.weight" not in found:
         raise ValueError(
             f"{path} holds {len(found)} tensors, but not which method they belong to or what pictures it takes; lenses "
@@ -148,8 +168,9 @@ def _foreign(path: Path) -> Opened:
     return Opened("representation.mae", lenses, "photos:things", facts, model.eval(), 0, path)
 
 
-def _moco_v3(found: Mapping[str, Tensor], path: Path) -> Opened:
+def _moco_v3(path: Path, found: Mapping[str, Tensor]) -> Opened:
     """A transformer that MoCo v3's authors released, with the lenses that need no set of their own to look at."""
+    from engine.lenses.attention import HEADS
     from engine.lenses.features import NEIGHBOURS, PAIRS
     from engine.methods.representation.moco_v3 import MoCoV3
 
@@ -158,18 +179,20 @@ def _moco_v3(found: Mapping[str, Tensor], path: Path) -> Opened:
         model = MoCoV3.released(found, data)
     except (ValueError, RuntimeError, KeyError) as error:
         raise ValueError(f"{path} cannot be opened as a MoCo v3: {' '.join(str(error).split())[:200]}") from None
-    return Opened("representation.moco_v3", (NEIGHBOURS, PAIRS), data, model.facts, model.eval(), 0, path)
+    return Opened("representation.moco_v3", (HEADS, NEIGHBOURS, PAIRS), data, model.facts, model.eval(), 0, path)
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a PyTorch file by name, those under "model" or "state_dict" where it has such.
+    """The tensors of a PyTorch file by name, those under "teacher", "model" or "state_dict" where it has such.
 
-    It is read without executing anything in it; ValueError tells why it cannot be.
+    It is read without executing anything in it, also where it holds the options of a command line, as whole trainings
+    do; ValueError tells why it cannot be.
     """
     import torch
 
     try:
-        found: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            found: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         what = f" ({asked[1]})" if asked else ""
@@ -181,7 +204,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         raise ValueError(
             f"{path} cannot be read as a PyTorch file: it is damaged or something else; copy or download it again"
         ) from None
-    for key in ("model", "state_dict"):
+    for key in ("teacher", "model", "state_dict"):
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
     return {name: value for name, value in found.items() if torch.is_tensor(value)} if isinstance(found, dict) else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def stored_figures(path: Path, _exhibits: tuple[Exhibit, ...], dark: bool) -> li
 def play(id: str, target: str = "") -> None:
     """The lenses of a method. target: the checkpoint to look through, instead of a choice of the method's own."""
     stored = [] if target else stored_answers(id)
-    names = [one.name for one in stored] if stored or not warm.is_warm() else lens_names(id)
+    names = [one.name for one in stored] if stored or not warm.is_warm() else lens_names(id, target)
     if not names:
         nothing_yet(id)
         return
@@ -106,9 +106,13 @@ def opened(target: str) -> tuple[str, Looker | None]:
         return "", None
 
 
-def lens_names(id: str) -> list[str]:
+def lens_names(id: str, target: str) -> list[str]:
+    """The lenses of a method; of an open `target` those that it has: one that others released may have only some."""
     from engine.catalog import method
 
+    with suppress(ValueError):  # said where it is opened
+        if target and (looker := warm.ready(target)):
+            return [lens.name for lens in looker.opened.lenses]
     return [lens.name for lens in method(id).lenses]
 
 

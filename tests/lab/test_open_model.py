@@ -1,5 +1,6 @@
 """Trained models are opened from whatever names them, and foreign files refused with the way out."""
 
+import argparse
 import pickle
 
 import pytest
@@ -11,6 +12,7 @@ from engine.checkpoint import Checkpoint, write_checkpoint
 from engine.data.base import Facts
 from engine.folder import write_state
 from engine.nets.masked_vit import Decoder, MaskedViT
+from engine.nets.released_vit import ReleasedViT
 from lab import warm
 from lab.checkpoints import open as opening
 from lab.checkpoints import open_model
@@ -218,3 +220,55 @@ def test_a_part_of_a_released_moco_v3_says_what_it_lacks(released_moco, lacks):
     write, _ = released_moco
     with pytest.raises(ValueError, match=rf"cannot be opened as a MoCo v3: .*{lacks.removeprefix('base_encoder.')}"):
         open_model(str(write("vit-s-300ep.pth.tar", (lacks,))))
+
+
+@pytest.fixture
+def transformer():
+    """A small one with learned positions, in the layout of facebookresearch/dino's files, and its weights."""
+    made = ReleasedViT(3, 32, 8, 128, 2).eval()
+    made.pos_embed.normal_(std=0.02)
+    return made, dict(made.state_dict())
+
+
+def wrapped(weights, *prefixes):
+    return {"".join(prefixes) + name: value for name, value in weights.items()}
+
+
+def as_released(weights):
+    """The forms in which they are released: the backbone alone, and a whole training with its options."""
+    head = {"head.mlp.0.weight": torch.zeros(4, 128), "head.last_layer.weight_v": torch.zeros(8, 4)}
+    other = {name: torch.zeros_like(value) for name, value in weights.items()}
+    training = {
+        "student": wrapped(other | head, "module.", "backbone."), "teacher": wrapped(weights | head, "backbone."),
+        "epoch": 100, "args": argparse.Namespace(arch="vit_small", patch_size=16),
+    }  # fmt: skip
+    return {"dino_deitsmall16_pretrain.pth": weights, "dino_deitsmall16_pretrain_full_checkpoint.pth": training}
+
+
+@pytest.mark.parametrize("name", ["dino_deitsmall16_pretrain.pth", "dino_deitsmall16_pretrain_full_checkpoint.pth"])
+def test_a_released_transformer_opens_as_its_teacher_and_shows_its_attention(tmp_path, transformer, name):
+    made, weights = transformer
+    torch.save(as_released(weights)[name], tmp_path / name)
+    opened = open_model(str(tmp_path / name))
+    assert (opened.id, opened.facts, opened.step) == ("representation.dino", Facts(3, 32), 0)
+    images = torch.rand(1, 3, 32, 32)
+    torch.testing.assert_close(opened.model(images), made(images))
+    looker = Looker(opened)
+    (lens,) = opened.lenses
+    for larger in (1, 2):
+        given = lens.given(looker.shipped(2))
+        *_, answer = looker.answers(lens, lens.params.make({"larger": larger}), given)
+        assert {name for exhibit in lens.exhibits for name in exhibit.names} <= answer.keys()
+        assert answer["head"] == ["all", "1", "2"], "a head has 64 numbers"
+        assert answer["looks at"].shape == (3, 32 * larger, 32 * larger)
+
+
+def test_a_transformer_whose_parts_do_not_fit_says_so(tmp_path, transformer):
+    _, weights = transformer
+    del weights["norm.weight"]
+    torch.save(weights, tmp_path / "torn.pth")
+    with pytest.raises(ValueError, match=r"cannot be opened as a vision transformer: .*norm\.weight"):
+        open_model(str(tmp_path / "torn.pth"))
+    torch.save(weights | {"pos_embed": torch.zeros(1, 18, 128)}, tmp_path / "odd.pth")
+    with pytest.raises(ValueError, match="has 18 positions; expected"):
+        open_model(str(tmp_path / "odd.pth"))

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from app_pages import APP, opened, text
 from streamlit.testing.v1 import AppTest
 
@@ -282,6 +283,20 @@ def test_a_checkpoint_that_cannot_be_opened_is_refused_in_words(tmp_path):
     warm._pool.submit(int).result()
     app.run()
     assert "is no run, no checkpoint file and no method" in app.error[0].value
+
+
+def test_weights_that_others_released_are_offered_with_the_lenses_that_they_have(tmp_path):
+    from engine.nets.released_vit import ReleasedViT
+
+    made = ReleasedViT(3, 32, 8, 64, 1)
+    made.pos_embed.normal_(std=0.02)
+    torch.save(made.state_dict(), tmp_path / "vit.pth")
+    app = opened("checkpoint", path=str(tmp_path / "vit.pth"))
+    warm._pool.submit(int).result()
+    app.run()
+    assert not app.error
+    assert "to sum up a picture" in text(app)
+    assert all("Neighbours" not in group.options for group in app.get("button_group"))
 
 
 def test_data_is_browsed_and_checked(tmp_path):

@@ -47,13 +47,16 @@ from engine.augment.views import View
 from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import spread
+from engine.lenses.attention import HEADS
 from engine.lenses.features import MAP, NEIGHBOURS, PAIRS
+from engine.lenses.probed import LINEAR_PROBE
 from engine.losses.in_batch import in_batch_logits, symmetric_contrast
 from engine.method import Claim, Curves, Method, Params, Pictures, Report, Sweep, knob
 from engine.metrics.readout import ASKED, COURSE, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.moco_vit import RELEASED_HEADS, first_layer, moco_vit, released_sizes, renamed
 from engine.nets.projection import projection
+from engine.nets.vit import VisionTransformer
 from engine.ops.decay import decay_groups
 from engine.ops.ema import ema_update, follower
 from engine.ops.schedule import cosine
@@ -178,12 +181,20 @@ class MoCoV3(nn.Module):
 
         ValueError when the network is no transformer of ours.
         """
-        if not self.query.transformer:
+        return self._transformer.attention(self.query.backbone.normalise(images))
+
+    @property
+    def patch(self) -> int:
+        return self._transformer.patch
+
+    @property
+    def _transformer(self) -> VisionTransformer:
+        net = self.query.backbone.net
+        if not isinstance(net, VisionTransformer):
             raise ValueError(
                 f"backbone {self.params.backbone!r} tells of no attention; train one with the backbone vit"
             )
-        encoder = self.query.backbone
-        return encoder.net.attention(encoder.normalise(images))  # type: ignore[operator]
+        return net
 
 
 def momentum_at(step: int, params: MoCoV3Params) -> float:
@@ -258,7 +269,7 @@ METHOD = Method(
                  "solarised."),
         *WORTH,
     ),
-    lenses=(NEIGHBOURS, PAIRS, MAP),
+    lenses=(HEADS, NEIGHBOURS, PAIRS, MAP, LINEAR_PROBE),
     claim=Claim(
         "Each of two views seeks the other's key: with two losses a step features get better than with one. Measured "
         "as the share of test pictures whose class the nearest of 200 labelled ones know, against a loss in which only "

@@ -55,6 +55,7 @@ from engine.data.subset import spread
 from engine.lenses.backgrounds import ELSEWHERE, KEPT
 from engine.lenses.directions import DIRECTIONS
 from engine.lenses.features import MAP, NEIGHBOURS, PAIRS
+from engine.lenses.probed import LINEAR_PROBE
 from engine.losses.invariance import candidates, relic
 from engine.method import Claim, Curves, Matrix, Method, Params, Pictures, Report, Sweep, knob
 from engine.metrics.backgrounds import OtherGrounds
@@ -225,7 +226,7 @@ METHOD = Method(
                "the class of a test picture before another background; elsewhere is the mean."),
         *WORTH,
     ),
-    lenses=(KEPT, ELSEWHERE, DIRECTIONS, NEIGHBOURS, PAIRS, MAP),
+    lenses=(KEPT, ELSEWHERE, DIRECTIONS, NEIGHBOURS, PAIRS, MAP, LINEAR_PROBE),
     claim=Claim(
         "A background should not count: where it is replaced in some views, classes are known before other backgrounds "
         "too. Measured as the share of test pictures, before grey, noise and photographs, whose class the nearest of "
