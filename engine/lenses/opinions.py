@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Generator, Tensor
 
 from engine.bench import Bench
-from engine.data.base import Facts
+from engine.data.base import Batch, Facts
 from engine.data.subset import spread
 from engine.lenses.prototypes import by_place
 from engine.losses.self_distillation import opinion, spreads
@@ -18,6 +19,8 @@ from engine.method import Bars, Curves, Lens, Matrix, Params, Pictures, Report, 
 
 TEMPERATURES = torch.logspace(-2.5, 1, 36)
 """Of the teacher, for the curves."""
+LARGEST = 40
+"""Classes whose share is drawn."""
 
 
 class Distilled(Protocol):
@@ -52,16 +55,15 @@ def opinions(model: Distilled, params: OpinionsParams, images: Tensor, bench: Be
 
     ValueError when the model has no such classes.
     """
-    generator = torch.Generator(bench.device).manual_seed(params.seed)
-    one, two = model.view(images, generator), model.view(images, generator)
     test = spread(bench.data(model.params.data, "test", model.facts.size), params.asked)
-    scores = torch.cat([model.scores(batch.images)[1] for batch in bench.chunks(test)])
+    scores = bench.recall(lambda: by_teacher(model, bench.chunks(test)), "scores", params.asked)
+    one, two, by_one, by_two = bench.recall(lambda: crops(model, images, params.seed), "crops", images, params.seed)
     centre = {"running": model.centre, "of these": scores.mean(dim=0), "none": torch.zeros_like(model.centre)}[
         params.centre
     ]
     everyone = opinion(scores, centre, params.teacher_temperature)
-    student = model.scores(two)[0] / params.student_temperature
-    teacher = opinion(model.scores(one)[1], centre, params.teacher_temperature)
+    student = by_two / params.student_temperature
+    teacher = opinion(by_one, centre, params.teacher_temperature)
     order = teacher.sum(dim=0).argsort(descending=True, stable=True)
     chosen, even = order[: params.shown], math.log(len(order))
     of_one, of_all = spreads(everyone)
@@ -73,14 +75,26 @@ def opinions(model: Distilled, params: OpinionsParams, images: Tensor, bench: Be
         "nats": torch.stack([of_one, of_all, of_one.new_tensor(even)]),
         "entropy": ["of a picture", "of all", "log K"],
         **by_temperature(scores, centre), "now": math.log10(params.teacher_temperature),
-        "share of a class": by_place(everyone.mean(dim=0).sort(descending=True).values),
-        "even share": by_place(torch.full((len(order),), 1 / len(order))),
+        "share of a class": by_place(everyone.mean(dim=0).sort(descending=True).values[:LARGEST]),
+        "even share": by_place(torch.full((min(LARGEST, len(order)),), 1 / len(order))),
         "number": torch.arange(1, len(images) + 1),
         "teacher's class": teacher.argmax(dim=1) + 1, "student's class": student.argmax(dim=1) + 1,
         "teacher's entropy": torch.special.entr(teacher).sum(dim=1),
         "from even": even - torch.special.entr(teacher).sum(dim=1),
         "loss": soft_cross_entropy(student, teacher),
     }  # fmt: skip
+
+
+def by_teacher(model: Distilled, batches: Iterable[Batch]) -> Tensor:
+    """The teacher's scores (N, K) of all pictures."""
+    return torch.cat([model.scores(batch.images)[1] for batch in batches])
+
+
+def crops(model: Distilled, images: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Two crops of each picture, the teacher's scores (B, K) of the first and the student's of the second."""
+    generator = torch.Generator(images.device).manual_seed(seed)
+    one, two = model.view(images, generator), model.view(images, generator)
+    return one, two, model.scores(one)[1], model.scores(two)[0]
 
 
 def by_temperature(scores: Tensor, centre: Tensor) -> Report:

@@ -285,8 +285,8 @@ METHOD = Method(
     lenses=(HEADS, OPINIONS, NEIGHBOURS, PAIRS, MAP),
     claim=Claim(
         "Two forces hold each other: without sharpening no picture gets a class, without centring one class takes "
-        "everything. Measured as the share of test pictures whose class the nearest of 200 labelled ones know; centring "
-        "is taken away together with batch norm, which does some of its work (baseline: the network before training).",
+        "all. Measured as the share of test pictures whose class the nearest of 200 labelled ones know. Centring "
+        "is taken away with batch norm, which does a part of its work (baseline: the network before training).",
         figure="neighbours",
         course=(*COURSE, "entropy of a picture", "entropy of all"),
         arms={

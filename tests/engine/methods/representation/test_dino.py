@@ -49,8 +49,8 @@ def test_the_first_step_is_the_algorithm_by_hand():
     crops = first_crops(params)
     assert [crop.shape[-1] for crop in crops] == [28, 28, 16, 16]
     with torch.no_grad():
-        student = [before.student(crop) / 0.1 for crop in crops]
-        teacher = [before.teacher(crop) for crop in crops[:2]]
+        student = [each / 0.1 for size in (crops[:2], crops[2:]) for each in before.student(torch.cat(size)).chunk(2)]
+        teacher = before.teacher(torch.cat(crops[:2])).chunk(2)
     terms = [
         -((teacher[t] / params.first_temperature).softmax(dim=1) * student[s].log_softmax(dim=1)).sum(dim=1).mean()
         for t in range(2)
