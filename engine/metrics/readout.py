@@ -96,13 +96,24 @@ def vote(bank: Tensor, labels: Tensor, queries: Tensor, truth: Tensor, classes: 
     return accuracy(votes.argmax(dim=1), truth)
 
 
+_SPREAD = Curves(
+    ("directions",), "In how many directions features vary, however little they do; 1 is a line."
+)  # fmt: skip
+_END = Bars(("right", "way"), "At the end: how often is the class known?")
 WORTH = (
     Curves(("neighbours", "probe", "after the head", "pixels"), "How often a few labelled pictures know the class of a "
            "test picture: the nearest of them by the features, a linear probe of these, the nearest by what the head "
            "makes of them, and the nearest by plain pixels."),
     Curves(("deviation",), "How much what the loss compares varies from picture to picture: 1 is evenly spread over "
            "the sphere, 0 is collapse: one point for all."),
-    Curves(("directions",), "In how many directions features vary, however little they do; 1 is a line."),
-    Bars(("right", "way"), "At the end: how often is the class known?"),
+    _SPREAD,
+    _END,
 )  # fmt: skip
 """The exhibits of what `Readout` reports."""
+HEADLESS = (
+    Curves(("neighbours", "probe", "pixels"), "How often a few labelled pictures know the class of a test picture: the "
+           "nearest of them by the features, a linear probe of these, and the nearest by plain pixels."),
+    _SPREAD,
+    _END,
+)  # fmt: skip
+"""Those of a method whose loss compares no features."""

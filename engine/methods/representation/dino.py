@@ -24,7 +24,11 @@ pictures, so the momentum begins at 0.99, and the head has batch norm, which the
 only: without it a few hundred steps do not get far. `predict=features` is BYOL (Grill et al., NeurIPS 2020,
 arXiv:2006.07733): no classes, no centre, no temperature; the student foretells the teacher's unit vector instead.
 
-Expect. To be measured.
+Expect. The demo takes 53 CPU-seconds of a core, and is far from done: over three seeds the nearest of 200 labelled
+pictures know the class of 0.506, 0.514 and 0.494 of the test pictures, against 0.392, 0.430 and 0.410 before training
+and 0.645 by pixels, so it shows the forces, not the strength of the method. Without sharpening features end at 0.398,
+0.351 and 0.451; without centring, and without the batch norm that does a part of its work, at 0.354, 0.360 and 0.449:
+no better than they began. BYOL, in as many steps, comes to 0.445, 0.364 and 0.385.
 """
 
 from __future__ import annotations

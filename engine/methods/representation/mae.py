@@ -47,7 +47,7 @@ from engine.lenses.probed import TOKEN_PROBE
 from engine.lenses.tuned import FINE_TUNE
 from engine.method import Claim, Curves, Lens, Method, Params, Pictures, Report, Table, knob
 from engine.metrics.neighbours import NEAREST, PIXELS, most_alike
-from engine.metrics.readout import COURSE, WORTH, Readout
+from engine.metrics.readout import COURSE, HEADLESS, Readout
 from engine.nets.masked_vit import Decoder, Kind, MaskedViT
 from engine.ops.decay import decay_groups
 from engine.ops.fill import smooth_fill
@@ -169,7 +169,7 @@ METHOD = Method(
         Pictures(PAINTED, "Test pictures. The network saw the second column only. It never learned to paint visible "
                  "patches, so judge it by the last one."),
         WRONG,
-        *WORTH,
+        *HEADLESS,
     ),
     lenses=(
         RECONSTRUCT, HIDE_MORE, ATTENTION,

@@ -5,6 +5,8 @@ import torch
 
 from engine.bench import Bench, Setup
 from engine.data.base import Facts
+from engine.lenses.probed import TOKEN_PROBE
+from engine.lenses.tuned import FINE_TUNE
 from engine.method import KnobError, drive
 from engine.methods.representation.mae import METHOD, MAEParams, masked_loss
 from engine.nets.masked_vit import statistics
@@ -60,6 +62,9 @@ def test_a_patch_without_contrast_has_nothing_to_paint():
     assert torch.equal(model.targets(torch.full((1, 1, 16, 16), 0.7)), torch.zeros(1, 16, 16))
 
 
+LABELLED = (TOKEN_PROBE, FINE_TUNE)
+
+
 def test_params_that_cannot_be_say_so():
     with pytest.raises(KnobError, match="patch 5 does not divide the size 28"):
         MAEParams.make({"patch": 5})
@@ -85,7 +90,14 @@ def test_colours_without_labels(colours):
     assert last["of_filling"] == pytest.approx(float(last["test_loss"] / last["smooth_filling"]))
 
 
-@pytest.mark.parametrize("lens", METHOD.lenses, ids=lambda lens: lens.name)
+@pytest.mark.parametrize("lens", LABELLED, ids=lambda lens: lens.name)
+def test_lenses_that_read_labels_say_that_there_are_none(colours, lens):
+    bench, model, _ = colours
+    with pytest.raises(ValueError, match=r"photos:crops:40 share no classes; choose another set for the lens"):
+        list(lens.answers(model, lens.params.make({}, "tiny"), None, bench))
+
+
+@pytest.mark.parametrize("lens", [lens for lens in METHOD.lenses if lens not in LABELLED], ids=lambda lens: lens.name)
 def test_lenses_on_colours_give_the_same_for_the_same_seed(colours, lens):
     bench, model, _ = colours
     images = bench.data(COLOURS["data"], "test", 32).batch(torch.arange(3)).to("cpu").images
