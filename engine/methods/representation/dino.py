@@ -74,9 +74,7 @@ class DINOParams(Params):
         "classes", "what the student is to foretell: classes that nobody named, or plain features, which is BYOL"
     )
     centre: bool = knob(True, "classes: the running mean is taken off the teacher's scores")
-    teacher_temperature: float = knob(
-        0.04, "classes: the lower, the sharper the teacher; 1: not at all", 0.005, 10.0, paper=0.07, log=True
-    )
+    teacher_temperature: float = knob(0.04, "classes: low is sharp, 1 is not at all", 0.005, 10.0, paper=0.07, log=True)
     momentum: float = knob(0.99, "how slowly the teacher follows at first; 0: it is the student", 0.0, 1.0, paper=0.996)
     predictor: bool = knob(True, "features: the student foretells by a small network of its own")
     stop_gradient: bool = knob(True, "features: what is foretold is the teacher's and given; off: the student's own, "
