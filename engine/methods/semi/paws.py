@@ -20,7 +20,7 @@ label: two views of a picture, no small crops, AdamW in place of LARS, and no he
 for what all labelled pictures together make of it. `even` off leaves out $H(\bar\rho)$; `learn` labelled gives the same
 network the labelled pictures alone, each to be named by other views of them.
 
-Expect. The demo takes 47 CPU-seconds of a core. Over three seeds 40 labelled pictures, 4 of each class, know 0.708,
+Expect. The demo takes 51 CPU-seconds of a core. Over three seeds 40 labelled pictures, 4 of each class, know 0.708,
 0.695 and 0.723 of the test pictures, their pixels 0.568, 0.583 and 0.611. The same network taught by the labelled
 pictures alone comes to 0.658, 0.602 and 0.660; where classes need not be even, to 0.650, 0.652 and 0.662. With 10 of
 each class, 8 of them in a step and 900 steps, the gain over the labels alone was within the noise (0.729 and 0.722 of
