@@ -30,6 +30,8 @@ SAYS = {
     "probe": "How often a linear probe, fitted to a few labelled pictures, knows it.",
     "deviation": "How much what the loss compares varies from picture to picture: 1 is evenly spread, 0 is collapse.",
     "directions": "In how many directions features vary, however little they do; 1 is a line.",
+    "entropy of a picture": "How undecided the teacher is about a picture, in nats: 0 is sure of one class.",
+    "entropy of all": "How evenly its opinions use the classes, in nats: 0 is one class for all.",
     "accuracy": "How often the method itself knows a test picture's class.",
     "elsewhere": "How often the nearest know it before another background: the mean of grey, noise and photographs.",
     "on photographs": "How often the nearest know it before a part of a photograph.",

@@ -24,8 +24,8 @@ cards = catalog.cards()
 wings = list(dict.fromkeys(one.wing for one in cards))
 wing = st.pills("Wing", wings, format_func=wing_name, key="wing", bind="query-params", label_visibility="collapsed")
 
-if wing == "representation":
-    link("learned", "All of them side by side: what features come to, against steps and seconds")
+if wing in (None, "representation", "semi"):
+    link("learned", "Methods that learn features, side by side: what they come to by steps and by seconds")
 words = (sought or "").lower().split()
 cards = [
     one
