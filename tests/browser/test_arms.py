@@ -1,6 +1,7 @@
 """Arms of a claim under one slider: the maps move, a class stands alone, the picture one points at is ringed in all."""
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -28,7 +29,7 @@ def test_the_slider_moves_all_maps_and_curves(strip):
     cursor = strip.locator(".arms .curves .cursor").first
     assert float(cursor.get_attribute("x1")) < 60
     strip.locator(".arms .bar button").click()
-    strip.wait_for_function(f"document.querySelector('.arms .bar output').textContent === {before!r}")
+    expect(output).to_have_text(before, timeout=30_000)
     assert drawn(strip) == end
 
 
