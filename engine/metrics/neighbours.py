@@ -41,6 +41,11 @@ def knn_accuracy(
     """
     bank, labels = embed_all(embed, known)
     queries, truth = embed_all(embed, asked)
+    return vote(bank, labels, queries, truth, classes, k)
+
+
+def vote(bank: Tensor, labels: Tensor, queries: Tensor, truth: Tensor, classes: int, k: int = 20) -> Tensor:
+    """`knn_accuracy` of features: bank (N, D) with labels (N,), queries (M, D) with their true ones (M,)."""
     votes = knn_scores(bank, labels, queries, classes, min(k, len(bank)))
     return accuracy(votes.argmax(dim=1), truth)
 

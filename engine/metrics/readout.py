@@ -14,11 +14,11 @@ from engine.data.subset import spread
 from engine.method import Bars, Curves, Report
 from engine.metrics.classification import accuracy
 from engine.metrics.embedding import effective_rank, feature_deviation
-from engine.metrics.neighbours import PIXELS, embed_all, shared_classes
-from engine.metrics.readers import knn_scores, linear_probe
+from engine.metrics.neighbours import PIXELS, embed_all, knn_accuracy, shared_classes, vote
+from engine.metrics.readers import linear_probe
 
-ASKED, SAMPLE, NEIGHBOURS = 2000, 500, 20
-"""Test pictures that are asked, always the same; those of them that go through the head; neighbours that vote."""
+ASKED, SAMPLE = 2000, 500
+"""Test pictures that are asked, always the same; those of them that go through the head."""
 COURSE = ("neighbours", "probe", "deviation", "directions")
 """What a `Readout` tells of features that a claim's receipt keeps over the steps."""
 
@@ -77,8 +77,7 @@ class Readout:
     @cached_property
     def _by_pixels(self) -> float:
         """The vote by plain pixels, which no training changes."""
-        found, truth = embed_all(PIXELS, self.bench.chunks(self.asked))
-        return vote(*self._labelled(PIXELS), found, truth, self.classes).item()
+        return knn_accuracy(PIXELS, self.bench.chunks(self.known), self.bench.chunks(self.asked), self.classes).item()
 
     def _compared(self, report: Report) -> Report:
         bars = {
@@ -88,12 +87,6 @@ class Readout:
         }  # fmt: skip
         right = torch.tensor([float(value) for value in bars.values()])
         return {"untrained": self.before["neighbours"], "right": right, "way": list(bars)}
-
-
-def vote(bank: Tensor, labels: Tensor, queries: Tensor, truth: Tensor, classes: int) -> Tensor:
-    """Share right, in [0, 1], of the vote of the `NEIGHBOURS` nearest (see `knn_scores`)."""
-    votes = knn_scores(bank, labels, queries, classes, min(NEIGHBOURS, len(bank)))
-    return accuracy(votes.argmax(dim=1), truth)
 
 
 _SPREAD = Curves(

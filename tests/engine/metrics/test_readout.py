@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from engine.bench import Bench, Setup
 from engine.data.base import Batch, Facts, Memory
-from engine.metrics.readout import NEIGHBOURS, SAMPLE, Readout
+from engine.metrics.readout import SAMPLE, Readout
 
 FLAT = nn.Flatten()
 
@@ -47,7 +47,7 @@ def test_the_readers_are_those_of_scikit_learn(bench):
     report = readout(bench)(FLAT)
     known, labels = flat(pictures(60, 0), 60)
     asked, truth = flat(pictures(600, 1), 600)
-    votes = KNeighborsClassifier(NEIGHBOURS, metric="cosine", weights=lambda far: np.exp((1 - far) / 0.07))
+    votes = KNeighborsClassifier(20, metric="cosine", weights=lambda far: np.exp((1 - far) / 0.07))
     right = votes.fit(known.numpy(), labels).score(asked.numpy(), truth)
     assert report["neighbours"].item() == pytest.approx(right, abs=1 / 600 + 1e-6)
     mean, deviation = known.mean(dim=0), known.std(dim=0, correction=0)
