@@ -158,7 +158,8 @@ class Claim:
 
     figure: the number in the last report that is compared. arms: name -> knobs that differ from the demo; the first is
     the method, the second the contrast. baseline: the number in the same report that the demo must beat. course:
-    numbers that the receipt keeps at each evaluation of every arm, and with them a map of test pictures.
+    numbers that the receipt keeps at each evaluation of every arm, and with them a map of test pictures. also: other
+    data -> knobs that differ from the demo, with which the figure is measured, too.
     """
 
     says: str
@@ -167,6 +168,7 @@ class Claim:
     baseline: str
     higher: bool = True
     course: tuple[str, ...] = ()
+    also: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

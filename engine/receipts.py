@@ -39,7 +39,8 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What `measure` found. arms: name -> outcomes in the order of the seeds; the first arm is the method.
+    """What `measure` found. arms: name -> outcomes in the order of the seeds; the first arm is the method. also: the
+    same of what the claim measures beside its arms.
 
     code: the `fingerprint` of the code that was measured.
     """
@@ -53,6 +54,7 @@ class Receipt:
     machine: str
     code: str
     arms: Mapping[str, list[Outcome]] = field(default_factory=dict)
+    also: Mapping[str, list[Outcome]] = field(default_factory=dict)
 
     @property
     def gains(self) -> list[float]:
@@ -93,13 +95,15 @@ def read(id: str, root: Path = ROOT) -> Receipt | None:
         found = json.loads(path(id, root).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    measured = {arm: [Outcome(**outcome) for outcome in outcomes] for arm, outcomes in found.pop("arms").items()}
-    return Receipt(**found, arms=measured)
+    for part in ("arms", "also"):
+        runs = found.get(part, {})
+        found[part] = {name: [Outcome(**outcome) for outcome in outcomes] for name, outcomes in runs.items()}
+    return Receipt(**found)
 
 
-def outcome(id: str, values: Mapping[str, Any], seed: int) -> tuple[Outcome, dict[str, Any]]:
-    """Run the demo once on one CPU thread. Beside the outcome: of seed 0, where the claim keeps a course, what
-    `arms.Trace` told, else nothing."""
+def outcome(id: str, values: Mapping[str, Any], seed: int, followed: bool = True) -> tuple[Outcome, dict[str, Any]]:
+    """Run the demo once on one CPU thread. Beside the outcome: of seed 0, where it is `followed` and the claim keeps a
+    course, what `arms.Trace` told, else nothing."""
     import torch
 
     from engine.bench import Bench, Setup
@@ -112,7 +116,7 @@ def outcome(id: str, values: Mapping[str, Any], seed: int) -> tuple[Outcome, dic
     params = method.params.make(values)
     bench = Bench(Setup.make({"seed": seed, "device": "cpu"}))
     model = method.build(params, bench.facts(params))
-    trace = arms.Trace(method, model, params, bench) if method.claim.course and seed == 0 else None
+    trace = arms.Trace(method, model, params, bench) if followed and method.claim.course and seed == 0 else None
     last: dict[str, Any] = {}
     course: dict[str, list[float]] = {}
     for last in drive(method, model, params, bench):
@@ -129,16 +133,19 @@ def outcome(id: str, values: Mapping[str, Any], seed: int) -> tuple[Outcome, dic
 
 
 def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, workers: int | None = None) -> Receipt:
-    """Run every arm of the claim over seeds 0 .. seeds-1 and store the receipt. `told` hears of each finished run."""
+    """Run every arm of the claim over seeds 0 .. seeds-1, and what is measured beside them; store the receipt.
+
+    `told` hears of each finished run.
+    """
     from engine.catalog import method as find
 
     claim = find(id).claim
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context) as pool:
         jobs = {
-            pool.submit(outcome, id, values, seed): (arm, seed)
+            pool.submit(outcome, id, values, seed, arm in claim.arms): (arm, seed)
             for seed in range(seeds)
-            for arm, values in claim.arms.items()
+            for arm, values in (*claim.arms.items(), *claim.also.items())
         }
         found: dict[tuple[str, int], Outcome] = {}
         traces: dict[str, dict[str, Any]] = {}
@@ -152,7 +159,9 @@ def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, worker
                  f"{claim.baseline} {one.baseline:.4g}, {one.cpu:.0f} CPU-s")  # fmt: skip
     if traces:
         arms.write(id, {arm: traces[arm] for arm in claim.arms}, classes_of(id))
-    outcomes = {arm: [found[arm, seed] for seed in range(seeds)] for arm in claim.arms}
+    outcomes, also = (
+        {arm: [found[arm, seed] for seed in range(seeds)] for arm in part} for part in (claim.arms, claim.also)
+    )
     receipt = Receipt(
         id,
         claim.says,
@@ -163,6 +172,7 @@ def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, worker
         machine(),
         fingerprint(id),
         outcomes,
+        also,
     )
     path(id).parent.mkdir(parents=True, exist_ok=True)
     replace_file(path(id), (json.dumps(asdict(receipt), indent=1, ensure_ascii=False) + "\n").encode())
