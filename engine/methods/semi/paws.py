@@ -45,7 +45,7 @@ from engine.lenses.supports import SUPPORTS
 from engine.losses.soft_neighbours import cross_entropy, mean_entropy, sharpened, soft_neighbour
 from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, knob
 from engine.metrics.classification import accuracy
-from engine.metrics.readout import COURSE, WORTH, Readout
+from engine.metrics.readout import COURSE, IN_COLOUR, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.projection import projection
 from engine.ops.choose import host_generator
@@ -214,5 +214,6 @@ METHOD = Method(
         course=("accuracy", *COURSE),
         arms={"PAWS": {}, "labelled alone": {"learn": "labelled"}, "not made even": {"even": False}},
         baseline="pixels",
+        also=IN_COLOUR,
     ),
 )  # fmt: skip
