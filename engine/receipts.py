@@ -10,7 +10,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +20,10 @@ from engine import arms
 from engine.assets import ROOT, record
 from engine.catalog import card, ids
 from engine.closure import Reach, module
+from engine.data import LOADERS
 from engine.files import replace_file
+
+CODE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -190,12 +193,12 @@ def classes_of(id: str) -> tuple[str, ...]:
 
 def fingerprint(id: str) -> str:
     """A hash of the code that decides what the demo learns: what `METHOD` builds, trains and claims, and all that this
-    reaches by name in the engine's parts (see `engine.closure`).
+    reaches by name in the engine's parts (see `engine.closure`); data and methods that knobs and claims name, too.
 
     Comments, docstrings, lenses, exhibits, sweeps, the claim in words and what knobs say and allow do not count, nor in
     which file a definition stands: writing a measured figure down, or a better sentence, does not change it.
     """
-    path, reach = card(id).path, Reach(trim=_unsaid)
+    path, reach = card(id).path, Reach(_unsaid, _named)
     for statement in module(path).bound["METHOD"]:
         reach.node(path, statement)
     return hashlib.sha256("".join(sorted(reach.text)).encode()).hexdigest()[:16]
@@ -210,6 +213,18 @@ def _unsaid(call: ast.Call) -> None:
         call.args = []
     elif name == "knob":
         call.args, call.keywords = call.args[:1], []
+
+
+def _named(call: ast.Call) -> Iterator[tuple[Path, str]]:
+    """Where that stands which the strings in a knob or a claim name: data sources, and methods whose demo is used."""
+    if isinstance(call.func, ast.Name) and call.func.id in ("knob", "Claim"):
+        for node in ast.walk(call):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                if source := LOADERS.get(node.value.partition(":")[0]):
+                    file, function = source.split(".")
+                    yield CODE / "data" / f"{file}.py", function
+                elif node.value in ids():
+                    yield card(node.value).path, "METHOD"
 
 
 def machine() -> str:
