@@ -27,6 +27,9 @@ from lab.what_if import SAYS
 Along = Literal["seconds", "step"]
 NUMBERS = ("neighbours", "probe", "directions", "deviation")
 """What is compared, in this order: what features are worth, and whether they collapse."""
+SHARES = NUMBERS[:2]
+"""Those that are shares right, beside which supervised training is drawn."""
+SUPERVISED, GREY = "semi.fine_tuning", "#8a8a8a"
 USUAL, COLOUR = "garments", "objects"
 """The pictures of the demos, and the others on which receipts measure methods, too."""
 
@@ -77,9 +80,31 @@ def learners(on: str = USUAL, contrasts: bool = False) -> list[Learner]:
     return found
 
 
+def references(on: str = USUAL) -> dict[str, float]:
+    """What the labels give on these pictures without learning from any others: the share right, from the receipt of
+    supervised training; empty before it was measured there."""
+    receipt = receipts.read(SUPERVISED)
+    if receipt is None:
+        return {}
+    few, every = (
+        (receipt.arms["from scratch"], receipt.arms["all labels"]) if on == USUAL
+        else (receipt.also.get(on, ()), receipt.also.get(f"{on}, all labels", ()))
+    )  # fmt: skip
+    if not few or not every:
+        return {}
+    return {
+        "nearest by pixels": statistics.fmean(one.course["pixels"][-1] for one in few),
+        "supervised by as few labels": statistics.fmean(one.figure for one in few),
+        "supervised by all labels": statistics.fmean(one.figure for one in every),
+    }
+
+
 def figures(found: Sequence[Learner], along: Along, on: str = USUAL) -> list[dict[str, Any]]:
-    """Each number over the training, as `lab.components.overlay` draws it; contrasts are dashed."""
+    """Each number over the training, as `lab.components.overlay` draws it; contrasts and references are dashed."""
     told = []
+    last = max((points[-1, 0] for one in found if len(points := one.points(NUMBERS[0], along))), default=0.0)
+    flat = [{"name": name, "colour": GREY, "dashed": True, "at": [0.0, last], "value": [value, value]}
+            for name, value in references(on).items()]  # fmt: skip
     for number in NUMBERS:
         lines = [
             {"name": one.name, "colour": colour_of(one.place), "dashed": bool(one.arm) or one.place >= len(COLOURS),
@@ -87,6 +112,8 @@ def figures(found: Sequence[Learner], along: Along, on: str = USUAL) -> list[dic
             for one in found if len(points := one.points(number, along))
         ]  # fmt: skip
         asked = {"number": number, "along": along, "on": on, "contrasts": int(any(one.arm for one in found))}
+        if lines and number in SHARES:
+            lines += flat
         if lines:
             address = "/api/learned/script?" + urlencode(asked)
             told.append({"says": words(number), "lines": lines, "script": address})
