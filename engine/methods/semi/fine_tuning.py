@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from engine.augment.views import crop_flip
+from engine.augment.views import crop_flip, weak
 from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import balanced, labels_in, labels_of, part, spread
@@ -40,7 +40,7 @@ from engine.metrics.answers import accuracy_of
 from engine.metrics.classification import accuracy
 from engine.metrics.neighbours import PIXELS, embed_all, knn_accuracy
 from engine.metrics.readers import linear_probe
-from engine.nets.classifier import Backbone, backbone
+from engine.nets.classifier import backbone
 from engine.nets.projection import plain_layers
 from engine.ops.decay import layerwise_groups
 from engine.ops.schedule import cosine
@@ -60,9 +60,11 @@ class FineTuningParams(Params):
     kept: int = knob(1, "layers of the head of pre-training that stay; 0: none", 0, 3, paper=1)
     slower: float = knob(0.3, "learning rate of what was pre-trained, as a share of that of the rest", 1e-3, 1.0,
                          paper=1.0, log=True)  # fmt: skip
-    crop: float = knob(0.6, "least share of a picture that a random crop keeps; 1: no crop, no mirror", 0.05, 1.0,
-                       paper=0.08)  # fmt: skip
-    steps: int = knob(400, "optimiser steps", 1, 10**7, tiny=3, paper=750, unit="steps")
+    crop: float = knob(1.0, "least share of a picture that a random crop keeps; 1: no crop", 0.05, 1.0, paper=0.08,
+                       fold=True)  # fmt: skip
+    shift: float = knob(0.05, "how far pictures are moved at most, as a share of their side", 0.0, 0.5, paper=0.0)
+    mirror: float = knob(0.5, "chance that a picture is mirrored", 0.0, 1.0, paper=0.5, fold=True)
+    steps: int = knob(300, "optimiser steps", 1, 10**7, tiny=3, paper=750, unit="steps")
     smoothing: float = knob(0.1, "share of each label that is spread over all classes", 0.0, 0.9, paper=0.0, fold=True)
     batch: int = knob(128, "pictures a step", 2, 65_536, tiny=8, paper=1024, fold=True)
     lr: float = knob(4e-3, "learning rate at its peak", 1e-6, 10.0, log=True, fold=True)
@@ -105,8 +107,9 @@ class FineTuning(nn.Module):
     project = forward
 
     def view(self, images: Tensor, generator: Generator) -> Tensor:
-        least = self.params.crop
-        return crop_flip(area=(least, 1.0))(images, generator) if least < 1 else images
+        p = self.params
+        cropped = crop_flip(area=(p.crop, 1.0), flip=0.0)(images, generator) if p.crop < 1 else images
+        return weak(p.shift, p.mirror)(cropped, generator)
 
     def learning(self, yes: bool = True) -> None:
         """Into training mode or out of it; what is frozen stays as it is, its batch statistics among them."""
@@ -132,10 +135,10 @@ def begin_as(model: FineTuning, name: str) -> None:
         model.backbone.load_state_dict(found.state_dict())
         for mine, its in zip((each for each in model.kept if isinstance(each, nn.Linear)), layers, strict=False):
             mine.load_state_dict(its.state_dict())
-    except RuntimeError as error:
-        cause = " ".join(str(error).split())[:160]
+    except RuntimeError:
         raise ValueError(
-            f"start: {name} is a network of another shape ({cause}); set backbone and width as it has them"
+            f"start: {name} is a network of another shape than backbone {model.params.backbone}, width "
+            f"{model.params.width}; set both as it has them, or begin as another one"
         ) from None
 
 
@@ -220,8 +223,9 @@ METHOD = Method(
         "known after tuning on 200 labels (baseline: the linear reader).",
         figure="accuracy",
         course=("accuracy", "on the labelled"),
-        arms={"from SimCLR": {}, "from scratch": {"start": RANDOM}, "frozen": {"frozen": True},
-              "all labels": {"start": RANDOM, "labels": 0}},
+        arms={"from SimCLR": {}, "from scratch": {"start": RANDOM},
+              "from scratch, longer": {"start": RANDOM, "steps": 1500},
+              "frozen": {"frozen": True, "kept": 0, "lr": 0.03}, "all labels": {"start": RANDOM, "labels": 0}},
         baseline="probe",
     ),
     sweeps=(
