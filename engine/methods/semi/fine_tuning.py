@@ -34,6 +34,7 @@ from engine.bench import Bench
 from engine.data.base import Dataset, Facts
 from engine.data.subset import balanced, labels_in, labels_of, part, spread
 from engine.lenses.features import MAP, NEIGHBOURS
+from engine.lenses.label_curves import LABELS
 from engine.lenses.probed import LINEAR_PROBE
 from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, Sweep, knob
 from engine.metrics.answers import accuracy_of
@@ -216,7 +217,7 @@ METHOD = Method(
         Pictures(("original", "seen"), "Labelled pictures, and what the network saw of them at this step."),
         Bars(("right", "way"), "At the end: how often is the class known?"),
     ),
-    lenses=(NEIGHBOURS, MAP, LINEAR_PROBE),
+    lenses=(LABELS, NEIGHBOURS, MAP, LINEAR_PROBE),
     claim=Claim(
         "With few labels, a network that has first learned without any and is then tuned as a whole is better than one "
         "that begins at random, and than a linear reader of the frozen one. Measured as the share of test pictures "
@@ -229,10 +230,12 @@ METHOD = Method(
         baseline="probe",
     ),
     sweeps=(
-        Sweep("Labels and start", {"labels": (50, 100, 200, 500, 2000, 0), "start": (RANDOM, SIMCLR)},
+        Sweep("Labels and start", {"labels": (20, 50, 200, 1000, 0), "start": (RANDOM, SIMCLR)},
               "How many labels does it take until it no longer pays to have learned without any?"),
         Sweep("Which start", {"start": (RANDOM, SIMCLR, "representation.moco", "representation.swav",
                                         "representation.relic")},
               "Whose features are the best to go on from?"),
+        Sweep("Labels and layers", {"labels": (50, 200), "kept": (0, 1), "slower": (0.1, 0.3, 1.0)},
+              "Does it pay to go on from within the head, and how fast may what was pre-trained change?"),
     ),
 )  # fmt: skip

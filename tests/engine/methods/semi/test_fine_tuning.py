@@ -10,8 +10,9 @@ from torch import nn
 from engine.bench import Bench, Setup
 from engine.checkpoint import Checkpoint, write_checkpoint
 from engine.data.base import Facts
-from engine.data.subset import labels_of
+from engine.data.subset import balanced, labels_of
 from engine.method import drive
+from engine.methods.semi import fine_tuning
 from engine.methods.semi.fine_tuning import METHOD, FineTuningParams, begin_as
 from engine.nets.classifier import Backbone
 from engine.nets.projection import plain_layers, projection
@@ -59,19 +60,21 @@ def test_the_loss_is_the_equation_written_out():
     assert F.cross_entropy(logits, torch.tensor(truth), label_smoothing=smoothing).item() == pytest.approx(wanted)
 
 
+PLAIN = RANDOM | {"steps": 80, "batch": 64, "shift": 0.0, "mirror": 0.0, "smoothing": 0.0, "width": 8}
+
+
 def test_it_learns_sixty_four_pictures_by_heart():
-    values = {"labels": 64, "steps": 80, "batch": 64, "shift": 0.0, "mirror": 0.0, "smoothing": 0.0, "width": 8}
-    *_, reports = ran(**RANDOM | values)
+    *_, reports = ran(labels=64, **PLAIN)
     assert reports[-1]["on the labelled"] == 1
-    assert reports[-1]["accuracy"] < 0.9
+    assert 0.5 < reports[-1]["accuracy"] < 0.9
 
 
 def test_what_shuffled_labels_teach_is_chance_elsewhere():
     dice = torch.Generator().manual_seed(0)
     sets = relabelled(lambda labels: labels[torch.randperm(len(labels), generator=dice)])
-    *_, reports = ran(bench(sets=sets), **RANDOM | {"labels": 100, "steps": 60, "batch": 64, "width": 8})
-    assert reports[-1]["on the labelled"] > 0.5
-    assert reports[-1]["accuracy"] == pytest.approx(0.1, abs=0.06)
+    *_, reports = ran(bench(sets=sets), labels=64, **PLAIN)
+    assert reports[-1]["on the labelled"] > 0.8
+    assert reports[-1]["accuracy"] < 0.25, "0.1 and luck: the test above has more than half"
 
 
 def test_test_labels_are_only_asked():
@@ -81,12 +84,13 @@ def test_test_labels_are_only_asked():
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def test_labels_of_pictures_that_were_not_drawn_teach_nothing():
-    *_, model, first = ran()
-    drawn = METHOD  # the draw itself needs labels, so that only those of one class may change among the rest
-    del drawn
-    assert first[-1]["loss"].isfinite()
-    assert model.params.labels == 20
+def test_labels_of_pictures_that_were_not_drawn_teach_nothing(monkeypatch):
+    places = balanced(labels_of(bench().data("garments", "train", 28)), 20, torch.Generator().manual_seed(3))
+    monkeypatch.setattr(fine_tuning, "balanced", lambda *_: places)
+    rest = torch.ones(10_000, dtype=torch.bool).index_fill(0, places, False)
+    sets = relabelled(lambda labels: labels.where(~rest, labels.roll(1)))
+    one, other = (ran(bench(sets=each))[1].state_dict() for each in (SETS, sets))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
 @pytest.mark.parametrize("name", STARTS)
@@ -125,12 +129,9 @@ def test_what_is_frozen_stays_as_it_is_to_the_last_bit():
 
 
 def test_only_what_was_pre_trained_learns_more_slowly():
-    """The first Adam step is as long as the learning rate, whatever the gradient."""
-    start = {name: value.clone() for name, value in built().state_dict().items()}
-    del start
+    """Adam's first steps are about as long as the learning rate, whatever the gradient."""
     rates = {}
     for slower in (1.0, 0.1):
-        torch.manual_seed(0)
         _, model, _ = ran(slower=slower, steps=2, weight_decay=0.0)
         fresh = built()
         begin_as(fresh, "representation.simclr")
@@ -151,10 +152,10 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others():
 def test_all_labels_are_those_that_there_are():
     own = bench(sets=relabelled(lambda labels: labels.where(torch.arange(len(labels)) % 100 == 0, -1)))
     count = int((labels_of(own.data("garments", "train", 28)) >= 0).sum())
-    assert count == 80
+    assert count == 100
     assert ran(own, **RANDOM, labels=0)[2][-1]["loss"].isfinite()
-    with pytest.raises(ValueError, match="labels: garments has 80 labelled pictures, got 81; ask for fewer, or 0"):
-        ran(own, **RANDOM, labels=81)
+    with pytest.raises(ValueError, match="labels: garments has 100 labelled pictures, got 101; ask for fewer, or 0"):
+        ran(own, **RANDOM, labels=101)
 
 
 def test_it_goes_on_from_a_checkpoint_file_and_opens_without_it(tmp_path):
@@ -162,8 +163,8 @@ def test_it_goes_on_from_a_checkpoint_file_and_opens_without_it(tmp_path):
     path = tmp_path / "mine.safetensors"
     values = source.params.model_dump(mode="json")
     write_checkpoint(path, Checkpoint("representation.simclr", values, FACTS, 7, source.state_dict()))
-    _, mine, _ = ran(start=str(path))
-    assert all(torch.equal(value, ran()[1].state_dict()[name]) for name, value in mine.state_dict().items())
+    mine, shipped = ran(start=str(path))[1], ran()[1].state_dict()
+    assert all(torch.equal(value, shipped[name]) for name, value in mine.state_dict().items())
     path.unlink()
     built(start=str(path)).load_state_dict(mine.state_dict())
 
@@ -194,9 +195,9 @@ def test_what_cannot_be_built_is_said(values, facts, says):
         ({"start": "simclr"}, FACTS, "start: 'simclr' is no method with a trained demo .* name one, or random"),
         ({"start": "representation.simclr"}, Facts(3, 28, ("a", "b")), "start: .* takes pictures of 1 x 28 x 28 and"),
         ({"start": "representation.simclr"}, Facts(1, 32, ("a", "b")), "these are 1 x 32 x 32; choose other data"),
-        ({"start": "representation.dino"}, FACTS, "start: the features of representation.dino do not come from a back"),
+        ({"start": "representation.dino"}, FACTS, "start: representation.dino is a network of another shape than"),
         ({"start": "representation.mae"}, FACTS, "begin as representation.simclr, moco, swav or relic, or at random"),
-        ({"width": 8}, FACTS, "start: representation.simclr is a network of another shape .* set backbone and width"),
+        ({"width": 8}, FACTS, "start: .* is a network of another shape than backbone small, width 8; set both"),
         ({"backbone": "resnet18"}, FACTS, "start: representation.simclr is a network of another shape"),
         ({"kept": 2}, FACTS, "kept: the head of representation.simclr has 2 layers, .* keep 1 or fewer, got 2"),
         ({"start": "augmentation.randaugment"}, FACTS, "kept: .* has 1 layers, .* keep 0 or fewer, got 1"),
