@@ -15,7 +15,13 @@ $W$: the new last layer, which begins at zero
 $\tilde x_i, y_i$: a labelled picture, cropped and mirrored, and its label
 $\varepsilon$: label smoothing
 
-Differs. TODO
+Differs. The paper tunes residual networks of up to 795 million weights on ImageNet, from the first of three layers of
+the head. Here it is one of 77 000 weights that begins as the demo of SimCLR or of another method, or as a checkpoint,
+with the first of two layers; AdamW in place of LARS, and what was pre-trained learns at three tenths of the rate of the
+rest. Batch norm in a head is made part of its linear maps. Pictures are moved by a pixel and mirrored, not cropped. The
+third step, to distil what was tuned into another network with pictures that have no label, is left out: see
+Self-training. Begun at random, with few labels or all of them, this is the supervised training by which methods that
+learn without labels are judged: the same network, distortion and number of steps.
 
 Expect. TODO
 """

@@ -15,7 +15,6 @@ from engine.method import drive
 from engine.methods.semi import fine_tuning
 from engine.methods.semi.fine_tuning import METHOD, FineTuningParams, begin_as
 from engine.nets.classifier import Backbone
-from engine.nets.projection import plain_layers, projection
 from engine.trained import backbone_and_head, features_of
 
 FACTS, SETS = Facts(1, 28, tuple("abcdefghij")), {}
@@ -105,16 +104,6 @@ def test_it_begins_with_the_features_of_its_start(name):
     middle = list(net.head.children())[: next(i for i, each in enumerate(net.head) if isinstance(each, nn.ReLU)) + 1]
     torch.testing.assert_close(model.features(images), nn.Sequential(*middle)(features(images)), atol=1e-5, rtol=1e-4)
     assert torch.equal(model(images), torch.zeros(6, 10))
-
-
-def test_batch_norm_in_a_head_becomes_part_of_its_linear_maps():
-    torch.manual_seed(0)
-    head = projection((6, 5, 4, 3))
-    for _ in range(5):
-        head(torch.randn(32, 6) * 3 + 1)
-    layers, x = plain_layers(head.eval()), torch.randn(7, 6)
-    assert [type(each) for each in layers] == [nn.Linear] * 3
-    torch.testing.assert_close(layers[2](layers[1](layers[0](x).relu()).relu()), head(x), atol=1e-5, rtol=1e-4)
 
 
 def test_what_is_frozen_stays_as_it_is_to_the_last_bit():
