@@ -23,7 +23,14 @@ third step, to distil what was tuned into another network with pictures that hav
 Self-training. Begun at random, with few labels or all of them, this is the supervised training by which methods that
 learn without labels are judged: the same network, distortion and number of steps.
 
-Expect. TODO
+Expect. The demo takes 14 CPU-seconds of a core. Over three seeds, which draw other labels, 200 of them tune SimCLR to
+know 0.771, 0.773 and 0.787 of the test pictures. From scratch, with as many steps, it is 0.733, 0.730 and 0.757; with
+five times as many, so that as many pictures pass as in SimCLR's training and tuning together, 0.753, 0.738 and 0.766. A
+linear reader of the frozen network knows 0.744, 0.747 and 0.759, a last layer that learned by steps 0.740, 0.734 and
+0.752. All 10 000 labels from scratch come to 0.827, 0.832 and 0.825 in as many steps. Every picture that was learned
+from is known long before the end. With crops of six tenths or more in place of moves by a pixel, the tuned network was
+no better than the linear reader (0.743 of one seed, in 400 steps). That the layer of the head stays was within the
+noise (0.771 with it, 0.767 without).
 """
 
 from __future__ import annotations
