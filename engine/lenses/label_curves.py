@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,8 +48,8 @@ def at(x: float, xs: list[float], ys: list[float]) -> float | None:
 def worth(labels: Tensor, tuned: Tensor, scratch: Tensor, count: int) -> tuple[float, float, float | None]:
     """Share right with `count` labels, tuned and from scratch, and the labels that it takes from scratch to be right as
     often as tuned (None: more than there are). Straight lines between what was measured, over the logarithm."""
-    powers = labels.log10().tolist()
-    ours, theirs = (at(math.log10(count), powers, line.tolist()) or 0.0 for line in (tuned, scratch))
+    powers = [math.log10(each) for each in labels.tolist()]
+    ours, theirs = (float(np.interp(math.log10(count), powers, line.tolist())) for line in (tuned, scratch))
     power = at(ours, scratch.tolist(), powers)
     return ours, theirs, None if power is None else 10**power
 
@@ -58,19 +59,20 @@ def look_labels(model: Any, p: LabelsParams, images: None, bench: Bench) -> Repo
     kept = json.loads(asset(SWEEP).read_text("utf-8"))
     labels, right = curves(kept)
     ours, theirs, many = worth(labels, right[WAYS[0]], right[WAYS[2]], p.labels)
-    seeds = len(kept["figures"][0])
+    seeds, gains = len(kept["figures"][0]), 100 * (right[WAYS[0]] - right[WAYS[2]])
     if ours <= theirs:
         says = "To have learned without labels first gains nothing here."
     elif many is None:
         says = f"From scratch, all {EVERY:,} labels do not come as far."
     else:
-        says = f"To come as far from scratch takes about {many:,.0f} labels."
+        says = f"To come as far from scratch takes about {float(f'{many:.2g}'):,.0f} labels."
     return {
         **{name: torch.stack([labels.log10(), line], dim=1) for name, line in right.items()},
         "now": math.log10(p.labels), "labels": labels, **{f"{name}: right": line for name, line in right.items()},
         "in_words": [
             f"With {p.labels:,} labels: {ours:.3f} tuned from SimCLR, {theirs:.3f} from scratch.",
             says,
+            f"Tuning gains {gains[0]:+.1f} points over scratch with {labels[0]:,} labels, {gains[-1]:+.1f} with all.",
             f"Measured {kept['date']}: the mean of {seeds} run{'s' * (seeds > 1)} a point, each with other labels.",
         ],
         "command": command(kept, type(model.params).make({}).model_dump(mode="json"), ID),

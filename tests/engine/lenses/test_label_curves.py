@@ -76,9 +76,10 @@ def test_what_is_said_follows_the_curves(monkeypatch):
 
     assert told([0.5, 0.9], [0.5, 0.9])[1] == "To have learned without labels first gains nothing here."
     assert told([0.95, 0.9], [0.5, 0.9])[1] == "From scratch, all 10,000 labels do not come as far."
-    first, second, _ = told([0.7, 0.9], [0.5, 0.9])
+    first, second, third, _ = told([0.7, 0.9], [0.5, 0.9])
     assert first == "With 20 labels: 0.700 tuned from SimCLR, 0.500 from scratch."
-    assert second == "To come as far from scratch takes about 447 labels."
+    assert second == "To come as far from scratch takes about 450 labels."
+    assert third == "Tuning gains +20.0 points over scratch with 20 labels, +0.0 with all."
 
 
 def test_all_labels_are_those_of_the_training_pictures():
