@@ -12,7 +12,7 @@ Equation. $$\mathcal L=-\frac1B\sum_{i=1}^B\sum_{c}\Big((1-\varepsilon)\,[c=y_i]
 Where. $f$: the backbone, as it was pre-trained or at random
 $W_1$: the first layer of the head it was pre-trained with, which stays; $\sigma$: ReLU
 $W$: the new last layer, which begins at zero
-$\tilde x_i, y_i$: a labelled picture, cropped and mirrored, and its label
+$\tilde x_i, y_i$: a labelled picture, moved a little and mirrored, and its label
 $\varepsilon$: label smoothing
 
 Differs. The paper tunes residual networks of up to 795 million weights on ImageNet, from the first of three layers of
@@ -27,10 +27,12 @@ Expect. The demo takes 14 CPU-seconds of a core. Over three seeds, which draw ot
 know 0.771, 0.773 and 0.787 of the test pictures. From scratch, with as many steps, it is 0.733, 0.730 and 0.757; with
 five times as many, so that as many pictures pass as in SimCLR's training and tuning together, 0.753, 0.738 and 0.766. A
 linear reader of the frozen network knows 0.744, 0.747 and 0.759, a last layer that learned by steps 0.740, 0.734 and
-0.752. All 10 000 labels from scratch come to 0.827, 0.832 and 0.825 in as many steps. Every picture that was learned
-from is known long before the end. With crops of six tenths or more in place of moves by a pixel, the tuned network was
-no better than the linear reader (0.743 of one seed, in 400 steps). That the layer of the head stays was within the
-noise (0.771 with it, 0.767 without).
+0.752. All 10 000 labels from scratch come to 0.827, 0.832 and 0.825 in as many steps. In a sweep of two seeds tuning
+gained 10.8 points over scratch with 20 labels, 8.4 with 50, 4.1 with 200, 0.5 with 1000 and 1.5 with all; over the
+linear reader 0.5 with 20, 1.3 with 50 and 2.7 with 200. Every picture that was learned from is known long before the
+end. With crops of six tenths or more in place of moves by a pixel, the tuned network was no better than the linear
+reader (0.743 of one seed, in 400 steps). Whether the layer of the head stays was within the noise (0.771 with it, 0.767
+without).
 """
 
 from __future__ import annotations
