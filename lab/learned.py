@@ -88,7 +88,7 @@ def references(on: str = USUAL) -> dict[str, float]:
         return {}
     few, every = (
         (receipt.arms["from scratch"], receipt.arms["all labels"]) if on == USUAL
-        else (receipt.also.get(on, ()), receipt.also.get(f"{on}, all labels", ()))
+        else (receipt.also.get(f"{on}, from scratch", ()), receipt.also.get(f"{on}, all labels", ()))
     )  # fmt: skip
     if not few or not every:
         return {}

@@ -64,7 +64,9 @@ from engine.ops.decay import layerwise_groups
 from engine.ops.schedule import cosine
 from engine.trained import backbone_and_head
 
-RANDOM, SIMCLR = "random", "representation.simclr"
+RANDOM = "random"
+IN_COLOUR = {"data": "objects", "size": 32, "start": RANDOM}
+"""Knobs for coloured pictures, of which no start that ships knows any."""
 SHOWN, ASKED = 8, 2000
 """Pictures in an exhibit; test pictures, and labelled ones, that are asked in the course of training."""
 
@@ -73,7 +75,9 @@ class FineTuningParams(Params):
     data: str = knob("garments", "labelled pictures: a set by name, or folder:PATH with a folder a class")
     labels: int = knob(200, "pictures that keep their label, evenly over the classes; 0: all", 0, 10**7, tiny=20,
                        paper=12_811)  # fmt: skip
-    start: str = knob(SIMCLR, "what the network begins as: random, a method whose demo ships, or a checkpoint file")
+    start: str = knob(
+        "representation.simclr", "what the network begins as: random, a method whose demo ships, or a checkpoint file"
+    )
     frozen: bool = knob(False, "let only the new last layer learn: a linear probe")
     kept: int = knob(1, "layers of the head of pre-training that stay; 0: none", 0, 3, paper=1)
     slower: float = knob(0.3, "learning rate of what was pre-trained, as a share of that of the rest", 1e-3, 1.0,
@@ -240,16 +244,17 @@ METHOD = Method(
         "that begins at random, and than a linear reader of the frozen one. Measured as the share of test pictures "
         "known after tuning on 200 labels (baseline: the linear reader).",
         figure="accuracy",
-        course=("accuracy", "on the labelled"),
+        course=("accuracy", "on the labelled", "pixels"),
         arms={"from SimCLR": {}, "from scratch": {"start": RANDOM},
               "from scratch, longer": {"start": RANDOM, "steps": 1500},
               "frozen": {"frozen": True, "kept": 0, "lr": 0.03}, "all labels": {"start": RANDOM, "labels": 0}},
         baseline="probe",
+        also={"objects, from scratch": IN_COLOUR, "objects, all labels": IN_COLOUR | {"labels": 0}},
     ),
     sweeps=(
-        Sweep("Labels and start", {"labels": (20, 50, 200, 1000, 0), "start": (RANDOM, SIMCLR)},
+        Sweep("Labels and start", {"labels": (20, 50, 200, 1000, 0), "start": (RANDOM, "representation.simclr")},
               "How many labels does it take until it no longer pays to have learned without any?"),
-        Sweep("Which start", {"start": (RANDOM, SIMCLR, "representation.moco", "representation.swav",
+        Sweep("Which start", {"start": (RANDOM, "representation.simclr", "representation.moco", "representation.swav",
                                         "representation.relic")},
               "Whose features are the best to go on from?"),
         Sweep("Labels and layers", {"labels": (50, 200), "kept": (0, 1), "slower": (0.1, 0.3, 1.0)},
