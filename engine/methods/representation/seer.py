@@ -45,7 +45,7 @@ from torch import Generator, Tensor
 from engine.augment.multicrop import MultiCrop, by_size, simclr_crops
 from engine.bench import Bench
 from engine.data.base import Dataset, Facts
-from engine.data.subset import labels_of, spread
+from engine.data.subset import balanced, labels_of, part, spread
 from engine.lenses.features import MAP, NEIGHBOURS
 from engine.lenses.few_labels import FEW_LABELS
 from engine.lenses.prototypes import CODES, PROTOTYPES
@@ -58,6 +58,7 @@ from engine.nets.classifier import Backbone
 from engine.nets.normalise import PIXELS, Normalise
 from engine.nets.prototypes import Prototypes
 from engine.nets.regnet import RegNetY, stages
+from engine.ops.choose import host_generator
 from engine.ops.schedule import cosine
 
 SHOWN, SORTED = 8, 2000
@@ -66,6 +67,8 @@ SHOWN, SORTED = 8, 2000
 
 class SEERParams(Params):
     data: str = knob("stream", "pictures as they come: stream, stream:TAIL:NOISE, folder:PATH or unlabelled:PATH")
+    pictures: int = knob(0, "different pictures to learn from, as many of each kind, as somebody would choose them; 0: "
+                            "all as they come", 0, 10**9)  # fmt: skip
     prototypes: int = knob(30, "groups", 2, 65_536, tiny=4, paper=16_000, log=True)
     epsilon: float = knob(0.03, "softness of the codes: the softer, the less each group must have an equal share",
                           0.005, 1.0, paper=0.05, log=True)  # fmt: skip
@@ -130,6 +133,9 @@ class SEER(Prototypes):
 
 def train(model: SEER, params: SEERParams, bench: Bench) -> Iterator[Report]:
     stream = bench.data(params.data, "train", params.size)
+    if params.pictures:
+        dice = host_generator(bench.generator)
+        stream = part(stream, bench.once(lambda: balanced(labels_of(stream), params.pictures, dice)))
     known, test = (bench.data(params.judged, split, params.size) for split in ("train", "test"))
     readout = Readout(bench, spread(known, params.labels), test, model.eval().features)
     optimizer = torch.optim.SGD(model.parameters(), params.lr, 0.9, weight_decay=params.weight_decay)
