@@ -194,13 +194,12 @@ METHOD = Method(
         "teach more than a few that somebody chose. Measured as the share of test pictures, as many of each class, "
         "whose class the nearest of 200 labelled ones know, by the same network after as many steps: 38 400 pictures "
         "of the stream, each drawn once, against 1000 chosen ones, 100 of each kind, again and again (baseline: the "
-        "network before training). Beside them 100 chosen ones, and as many curated pictures as the stream has.",
+        "network before training). Beside them as many curated pictures as the stream has.",
         figure="neighbours",
         course=COURSE,
         arms={
             "uncurated": {},
             "1000 curated": {"data": "garments", "pictures": 1000},
-            "100 curated": {"data": "garments", "pictures": 100},
             "as many curated": {"data": "stream:0:0"},
         },
         baseline="untrained",
