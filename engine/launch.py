@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from engine.folder import EXIT, State, read_state, wishes, write_state
+from engine.folder import EXIT, State, granted, read_state, wishes, write_state
 from engine.lock import RUN, Lock, end_with_parent
 
 GRACE = 5.0
@@ -85,6 +85,8 @@ def launch(folder: Path, ranks: int) -> State:
     if asked and obeyed(processes[0]):
         wished = wishes(folder)
         write_state(folder, "paused" if "pause" in wished and "cancel" not in wished else "cancelled")
+        granted(folder, "cancel")
+        granted(folder, "pause")
     elif dead is not None and processes[0].returncode not in ENDINGS:
         code = processes[dead].returncode
         ended = {"cause": f"rank {dead} of {ranks} {how_ended(code)}, so all have ended", "hint": HINT, "instead": {}}

@@ -11,7 +11,7 @@ from patience_runs import kill, until
 from engine.bench import Setup
 from engine.catalog import method
 from engine.checkpoint import read_checkpoint
-from engine.folder import plan_run, read_state, wish
+from engine.folder import plan_run, read_state, wish, wishes
 from engine.launch import first_dead, first_to_fail, how_ended
 from engine.record import checkpoints, rows
 
@@ -113,7 +113,7 @@ def test_sigterm_before_the_first_step_ends_all_as_was_asked(tmp_path, asked, be
     process.terminate()
     output, _ = process.communicate(timeout=120)
     told = read_state(folder)
-    assert (told["state"], told.get("cause")) == (becomes, None), output
+    assert (told["state"], told.get("cause"), wishes(folder)) == (becomes, None, set()), output
     assert not any(os.path.exists(f"/proc/{pid}") for pid in ranks)
 
 
