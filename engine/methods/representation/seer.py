@@ -27,12 +27,12 @@ twice to save memory. Features are judged by nearest neighbours among few labels
 
 Expect. The demo takes 59 CPU-seconds of a core. Over three seeds the nearest of 200 labelled pictures know the class of
 0.650, 0.558 and 0.620 of the test pictures, against 0.490, 0.526 and 0.460 before training and 0.645 by pixels, which
-are hard to beat here. 1000 chosen pictures, each seen 38 times, give 0.635, 0.604 and 0.609, and as many curated ones as
-the stream has 0.654, 0.637 and 0.640. So the claim does not show at this size: two seeds of three are for the stream,
-by 0.01 and 0.02, the third is against it by 0.05. More pictures do help, by 0.02 to 0.03 in each seed, where they are
-curated; tail and noise cost as much again. SwAV's small network in place of this one came to 0.633 and 0.659 on the
-stream in two seeds (600 steps of 64), one of this family to 0.624 and 0.570: 1x1 and grouped convolutions learn more
-slowly than plain ones. In the demo that ships T-shirts, 0.40 of the stream, have 15 of 30 prototypes mostly to
+are hard to beat here. 1000 chosen pictures, each seen 38 times, give 0.635, 0.604 and 0.609, and as many curated ones
+as the stream has 0.654, 0.637 and 0.640. So the claim does not show at this size: two seeds of three are for the
+stream, by 0.01 and 0.02, the third is against it by 0.05. More pictures do help, by 0.02 to 0.03 in each seed, where
+they are curated; tail and noise cost as much again. SwAV's small network in place of this one came to 0.633 and 0.659
+on the stream in two seeds (600 steps of 64), one of this family to 0.624 and 0.570: 1x1 and grouped convolutions learn
+more slowly than plain ones. In the demo that ships T-shirts, 0.40 of the stream, have 15 of 30 prototypes mostly to
 themselves, and three of the ten garments have none.
 """
 
