@@ -78,7 +78,7 @@ class SEERParams(Params):
                           0.005, 1.0, paper=0.05, log=True)  # fmt: skip
     w0: int = knob(24, "RegNetY: width of its first stage", 8, 4096, tiny=8, paper=456)
     depth: int = knob(4, "RegNetY: its blocks", 1, 100, tiny=2, paper=27)
-    group: int = knob(8, "RegNetY: channels of a group of its 3x3 convolutions", 1, 1024, paper=264)
+    group: int = knob(8, "RegNetY: channels of a group of its 3x3 convolutions", 1, 1024, paper=264, fold=True)
     batch: int = knob(32, "pictures a step", 2, 65_536, tiny=8, paper=8704)
     steps: int = knob(1200, "optimiser steps; 1200 of 32 see the stream once", 1, 10**7, tiny=3, paper=114_890,
                       unit="steps")  # fmt: skip
