@@ -115,8 +115,11 @@ def status(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
         if state == "running" and (seconds := pace(rows)):
             left = time_left(seconds * max(0, steps - rows[-1]["step"]))
             st.markdown(f"{spoken_pace(seconds)}, {left}", width="content")
+        if ranks := shared_by(run.plan.setup):
+            st.markdown(f":gray[{ranks}]", width="content")
         if told.get("device") and told.get("peak_mb"):
-            st.markdown(f":gray[{told['device']}, {told['peak_mb']:,} MB]", width="content")
+            each = " (rank 0)" if ranks else ""
+            st.markdown(f":gray[{told['device']}, {told['peak_mb']:,} MB{each}]", width="content")
         buttons(run, state)
     if ending := run.ending:
         st.caption(f":orange[{ending}]")
@@ -126,6 +129,12 @@ def status(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
         st.progress(min(1.0, step / steps))
     if state in ("failed", "lost"):
         failure(run)
+
+
+def shared_by(setup: Mapping[str, Any]) -> str:
+    """How many processes share each batch, where there are several."""
+    ranks = setup.get("ranks", 1)
+    return f"{ranks} ranks" if ranks > 1 else ""
 
 
 def pace(rows: Sequence[Mapping[str, Any]]) -> float:
