@@ -57,7 +57,7 @@ from engine.lenses.stream import OWNERS, STREAM
 from engine.losses.swapped import swapped_prediction
 from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, Sweep, knob
 from engine.metrics.owners import owners
-from engine.metrics.readout import COURSE, WORTH, Readout
+from engine.metrics.readout import COURSE, IN_COLOUR, WORTH, Readout
 from engine.nets.classifier import Backbone
 from engine.nets.normalise import PIXELS, Normalise
 from engine.nets.prototypes import Prototypes
@@ -207,6 +207,7 @@ METHOD = Method(
             "as many curated": {"data": "stream:0:0"},
         },
         baseline="untrained",
+        also={"objects": IN_COLOUR["objects"] | {"judged": "objects"}},
     ),
     sweeps=(
         Sweep("Tail and noise",
