@@ -154,8 +154,8 @@ function palette(knob, value, change) {  // a picture by its name: one of those 
     button.onclick = () => choose(name)
     return button
   }
-  const { names } = knob.sheet
-  grid.append(...names.map((name, i) => swatch(name, part({ ...knob.sheet, count: names.length, ratio: 1 }, i))))
+  const { names } = knob.sheet, sheet = { ...knob.sheet, count: names.length, ratio: 1 }
+  grid.append(...names.map((name, i) => swatch(name, part(sheet, i))))
   const own = head.appendChild(document.createElement("label"))
   own.className = "own"
   own.append("Your own")

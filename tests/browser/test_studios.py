@@ -37,6 +37,11 @@ def answers(page, act):
     return json.loads(seen[-1].post_data), json.loads(seen[-1].response().text().splitlines()[-1])
 
 
+def pictured(page):
+    """The file of the first exhibit's pictures."""
+    return page.locator(".stage .part").first.evaluate("one => one.sheet.tiles")
+
+
 def test_the_tiles_follow_the_slider_and_keep_their_operations(visit, shots):
     page = visit("/augment")
     alive(page)
@@ -106,10 +111,10 @@ def test_a_painting_grows_is_stopped_and_is_seen_again(visit, shots):
     go.click()
     page.locator(".live:not(.busy) .says").filter(has_text="live").wait_for()
     assert moment.get_attribute("max") == "20"
-    last = page.locator(".stage img").first.get_attribute("src")
+    last = pictured(page)
     moment.evaluate("slider => { slider.value = 0; slider.oninput() }")
     assert page.locator(".reel output").inner_text() == "1 of 21"
-    assert page.locator(".stage img").first.get_attribute("src") != last
+    assert pictured(page) != last
     page.screenshot(path=shots / "style.png")
 
 
@@ -133,7 +138,7 @@ def test_more_passes_count_from_memory_and_the_line_moves(visit, shots):
         assert question["knobs"]["passes"] == to
         assert page.locator(".live .says").inner_text() == f"live · {told['milliseconds']} ms"
         places.append(float(page.locator(".stage line.here").first.get_attribute("x1")))
-        drawn.append(page.locator(".stage img").first.get_attribute("src"))
+        drawn.append(pictured(page))
         took.append(told["milliseconds"])
     assert places == sorted(set(places)), "the line that marks how many count goes to the right"
     assert len(set(drawn)) == 3, "the maps are others each time"
@@ -188,7 +193,7 @@ def test_a_painting_branches_from_a_moment_and_both_looks_stay(visit, shots):
     assert on.inner_text() == "Go on"
     to(page, 2)
     assert on.inner_text() == "Branch here"
-    third = page.locator(".stage img").first.get_attribute("src")
+    third = pictured(page)
     page.get_by_role("option", name="smarties").click()
     seen = []
     page.on("request", lambda request: seen.append(request) if request.url.endswith("/api/lens") else None)
@@ -200,7 +205,7 @@ def test_a_painting_branches_from_a_moment_and_both_looks_stay(visit, shots):
     assert asked["knobs"]["style"] == "smarties"
     assert page.locator(".takes button").all_inner_texts() == ["1", "2 · from 3 of 1"]
     to(page, 2)
-    assert page.locator(".stage img").first.get_attribute("src") == third, "it begins with what came before"
+    assert pictured(page) == third, "it begins with what came before"
     page.locator(".takes button").first.click()
     assert output.inner_text() == "5 of 5"
     page.screenshot(path=shots / "branch.png")
