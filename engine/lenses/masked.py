@@ -12,6 +12,7 @@ from engine.bench import Bench
 from engine.lenses import brush
 from engine.method import Curves, Lens, Overlay, Params, Pictures, Report, Table, knob
 from engine.nets.masked_vit import Kind, MaskedViT
+from engine.nets.vit import Attention
 from engine.ops.fill import smooth_fill
 from engine.ops.patchify import Masking, masking, patchify
 
@@ -166,6 +167,12 @@ def attention(model: MaskedViT, params: AttentionParams, images: Tensor, bench: 
     return {"asking": torch.where(asks, red, seen), "looks_at": model.over_pixels(chosen.float())}
 
 
+def attention_ends(model: MaskedViT, images: Tensor | None) -> dict[str, int]:
+    """The blocks and heads of the larger of its two parts."""
+    heads = max(module.heads for module in model.modules() if isinstance(module, Attention))
+    return {"block": max(len(model.blocks), len(model.decoder_blocks)), "head": heads}
+
+
 ATTENTION = Lens(
     "Attention", AttentionParams, attention,
     (
@@ -174,4 +181,5 @@ ATTENTION = Lens(
     ),
     "Which visible patches does a hidden one take its pixels from?",
     takes="image",
+    ends=attention_ends,
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +201,7 @@ def ask_it(lens: Lens, models: Mapping[str, Looker], brought: Sequence[str], ans
             for name, images in zip(models, brought, strict=True)
         }
         shown = [] if answer is None else stored_figures(answer.path, answer.exhibits, is_dark())
+        lens = replace(lens, params=lens.params.up_to(common_ends(lens, models, brought)))
         start = st.session_state.setdefault(f"start-{key}", from_address(lens))
         strip = picker(lens, brought[0]) if lens.takes == "image" else None
         values, at = live(
@@ -212,6 +213,15 @@ def ask_it(lens: Lens, models: Mapping[str, Looker], brought: Sequence[str], ans
         values = panel(looker, lens, brought[0], answer, key)
     with st.expander("As a command"):
         st.code("\n".join(command(name, lens, values) for name in models), language="bash", wrap_lines=True)
+
+
+def common_ends(lens: Lens, models: Mapping[str, Looker], brought: Sequence[str]) -> dict[str, int]:
+    """How far the knobs go with any of the models."""
+    each = [
+        looker.ends(lens, api.brought(images) if images else None)
+        for looker, images in zip(models.values(), brought, strict=True)
+    ]
+    return {name: max(ends[name] for ends in each) for name in each[0] if all(name in ends for ends in each)}
 
 
 def picker(lens: Lens, brought: str) -> dict[str, Any]:

@@ -147,6 +147,17 @@ def test_more_passes_count_from_memory_and_the_line_moves(visit, shots):
     page.wait_for_function("location.search.includes('pixel-by-pixel.passes=30')")
 
 
+def test_the_slider_of_networks_ends_with_the_last_and_the_usual_needs_no_word_in_the_address(visit):
+    page = visit("/uncertainty?model=uncertainty.deep_ensembles")
+    alive(page)
+    slider = page.locator(".knobs input[type=range]").first
+    assert (slider.get_attribute("max"), slider.input_value()) == ("5", "5")
+    assert answers(page, lambda: slider.press("ArrowLeft"))[0]["knobs"]["networks"] == 4
+    page.wait_for_function("location.search.includes('doubt.networks=4')")
+    slider.press("ArrowRight")
+    page.wait_for_function("!location.search.includes('networks')")
+
+
 def test_the_cut_off_refuses_as_many_pictures_as_it_says(visit, shots):
     page = visit("/uncertainty?model=uncertainty.mc_dropout&lens=Refusal&refusal.tested=200")
     alive(page)

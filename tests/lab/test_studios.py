@@ -23,6 +23,7 @@ from lab.checkpoints import open_model
 from lab.figures import draw, portable, tiles
 from lab.following import Following
 from lab.looking import Looker
+from lab.parts.play import common_ends
 from lab.pictures import COLOURS, rgb
 from lab.runs.run import plan
 
@@ -70,6 +71,22 @@ def test_each_of_its_lenses_answers_through_each_of_its_models(page, monkeypatch
             lens = looker.lens(name)
             *_, answer = looker.answers(lens, lens.params.make({}, "tiny"), lens.given(images))
             assert all(one["figures"] for one in portable(lens.exhibits, answer)), (model, name)
+
+
+def test_sliders_end_where_the_model_and_the_pictures_end():
+    looker = Looker(open_model("uncertainty.deep_ensembles"))
+    images = api.bring("some", looker.shipped(2))
+    lens = looker.lens("Doubt")
+    assert common_ends(lens, {"it": looker}, [images]) == {"networks": 5}
+    asked = lens.params.make({"networks": 50})
+    (all_of_them,) = looker.answers(lens, asked, looker.shipped(2))
+    assert all_of_them["counted"] == 5, "beyond the last: all, as the command line may ask"
+    other = Looker(open_model("uncertainty.mc_dropout"))
+    assert common_ends(lens, {"it": looker, "other": other}, [images, images]) == {"networks": 5}
+    masked = Looker(open_model("representation.mae"))
+    own = masked.opened.model.params
+    ends = common_ends(masked.lens("Attention"), {"it": masked}, [""])
+    assert ends == {"block": max(own.depth, own.decoder_depth), "head": max(own.heads, own.decoder_heads)}
 
 
 def test_a_run_has_the_lenses_of_its_method_and_any_other_those_for_others():
