@@ -123,6 +123,7 @@ class Lens(Generic[P]):
     can begin from any report of an earlier look, which `look` is given as a fifth argument, or None. wide: pixels a
     side at which it gets the pictures, where it does not take them as the model does. ends(model, images): how far
     whole-numbered knobs go with these, where that is less far than declared; a page's sliders end there.
+    apart(one, other): what is not the same for two models side by side though their knobs are, in a sentence.
     """
 
     name: str
@@ -135,6 +136,7 @@ class Lens(Generic[P]):
     goes_on: bool = False
     wide: int | None = None
     ends: Callable[[Any, Tensor | None], Mapping[str, int]] = lambda model, images: {}
+    apart: Callable[[Any, Any], str] = lambda one, other: ""
 
     def given(self, images: Tensor, pick: int = 0) -> Tensor | None:
         """What it is to look at, of the pictures at hand: all of them, the one that was picked, or none.

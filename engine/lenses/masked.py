@@ -45,6 +45,14 @@ def wrong(painted: Tensor, images: Tensor, hidden: Masking) -> Tensor:
     return (painted - images).abs().mean(dim=(1, 2, 3)) / hidden.mask.mean(dim=1).clamp(min=1e-6)
 
 
+def other_places(one: MaskedViT, other: MaskedViT) -> str:
+    """That two networks with other grids hide other places."""
+    if one.grid == other.grid:
+        return ""
+    return (f"The first cuts a picture into {one.grid} × {one.grid} patches, the second into {other.grid} × "
+            f"{other.grid}: the same share and seed hide other places in each.")  # fmt: skip
+
+
 def seeded(bench: Bench, seed: int) -> torch.Generator:
     return torch.Generator(bench.device).manual_seed(seed)
 
@@ -105,6 +113,8 @@ RECONSTRUCT = Lens(
     ),
     "Hide patches, by share or with a brush, and watch the network paint them from the rest.",
     takes="image",
+    apart=lambda one, other: (told := other_places(one, other))
+    and f"{told} The brush hides the same in both, to the nearest patch.",
 )  # fmt: skip
 
 
@@ -135,6 +145,7 @@ HIDE_MORE = Lens(
                "hidden, smooth filling is hard to beat; that is why the paper hides so much.", over="% hidden"),
     ),
     "The same pictures with ever more of them hidden: when does filling in take understanding?",
+    apart=other_places,
 )  # fmt: skip
 
 
@@ -182,4 +193,5 @@ ATTENTION = Lens(
     "Which visible patches does a hidden one take its pixels from?",
     takes="image",
     ends=attention_ends,
+    apart=other_places,
 )  # fmt: skip
