@@ -77,7 +77,7 @@ def draw(exhibit: Exhibit, values: Mapping[str, Any], dark: bool = False) -> lis
         case Curves():
             return [plots.curves(names, values, exhibit.over, exhibit.mark)]
         case Matrix():
-            return [plots.matrix(name, values) for name in names]
+            return [plots.matrix(name, values, names) for name in names]
         case Scatter():
             return [plots.scatter(names, values, exhibit.axes)]
         case Bars():
@@ -131,7 +131,7 @@ def _figures(exhibit: Exhibit, values: Mapping[str, Any], dark: bool) -> list[di
     drawn_there: list[dict[str, Any] | None] = [None]
     match exhibit:
         case Matrix(names=names):
-            drawn_there = [light_plots.heat(name, values) for name in names]
+            drawn_there = [light_plots.heat(name, values, names) for name in names]
         case Bars(names=names):
             drawn_there = [light_plots.bars(names, values)]
         case Curves(names=names, over=over):

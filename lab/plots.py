@@ -148,8 +148,17 @@ def curves(names: Sequence[str], values: Mapping[str, Any], over: str = "step", 
     return Plot(spec, rows, mark=share)
 
 
-def matrix(name: str, values: Mapping[str, Any]) -> Plot:
-    """A heat map of (R, C) with its numbers; named by `rows` and `columns` where they fit, else by `classes`."""
+def range_of(names: Sequence[str], values: Mapping[str, Any]) -> tuple[float, float]:
+    """The least and the largest of all that is reported under these names."""
+    every = np.concatenate([np.asarray(values[name], np.float64).ravel() for name in names])
+    return float(np.nanmin(every)), float(np.nanmax(every))
+
+
+def matrix(name: str, values: Mapping[str, Any], among: Sequence[str]) -> Plot:
+    """A heat map of (R, C) with its numbers; named by `rows` and `columns` where they fit, else by `classes`.
+
+    among: the names of those that stand beside it, itself one of them: a colour means the same in all.
+    """
     table = np.asarray(values[name], np.float64)
     down, across = (
         next((named for named in (values.get(axis, ()), values.get("classes", ())) if len(named) == size),
@@ -161,7 +170,8 @@ def matrix(name: str, values: Mapping[str, Any]) -> Plot:
         "column": [word for _ in down for word in across],
         "value": table.ravel().tolist(),
     }
-    middle = float(np.nanmin(table) + np.nanmax(table)) / 2
+    low, high = range_of(among, values)
+    middle = (low + high) / 2
     many = table.size > 400
     axis: dict[str, Any] = {"title": None, "labelLimit": 140, "labels": not many, "ticks": not many,
                             "labelOverlap": False}  # fmt: skip
@@ -171,7 +181,12 @@ def matrix(name: str, values: Mapping[str, Any]) -> Plot:
         "y": {"field": "row", "type": "ordinal", "sort": down, "axis": axis},
     }
     tooltip = [{"field": "row"}, {"field": "column"}, {"field": "value", "format": ".4g"}]
-    shade = {"field": "value", "type": "quantitative", "scale": {"range": list(HEAT_CODES)}, "legend": None}
+    shade = {
+        "field": "value",
+        "type": "quantitative",
+        "scale": {"domain": [low, high], "range": list(HEAT_CODES)},
+        "legend": None,
+    }
     cell = {"type": "rect", "width": {"band": 1.04}, "height": {"band": 1.04}}
     layers: list[dict[str, Any]] = [{"mark": cell, "encoding": {"color": shade, "tooltip": tooltip}}]
     if not many:

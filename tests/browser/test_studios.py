@@ -94,6 +94,32 @@ def test_what_is_painted_is_hidden_and_a_reload_keeps_it(visit, shots):
     assert cleared[0]["knobs"]["painted"] == ""
 
 
+def test_the_keyboard_alone_paints_drags_and_picks(visit, shots):
+    page = visit("/masked")
+    alive(page)
+    board = page.locator(".board canvas")
+    page.get_by_role("button", name="Clear").focus()
+    page.keyboard.press("Tab")
+    assert board.evaluate("one => one.getRootNode().activeElement === one"), "the board comes after its button"
+    assert board.evaluate("one => getComputedStyle(one).outlineStyle") == "solid", "and is seen to have the focus"
+    page.keyboard.press("ArrowLeft")
+    first = answers(page, lambda: page.keyboard.press("Space"))[0]["knobs"]["painted"]
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    assert answers(page, lambda: page.keyboard.press("Space"))[0]["knobs"]["painted"] not in ("", first)
+    page.screenshot(path=shots / "keyboard.png")
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    answers(page, lambda: page.keyboard.press("Space"))
+    page.keyboard.press("Tab")
+    slider = page.locator(".knobs input[type=range]").first
+    assert slider.evaluate("one => one.getRootNode().activeElement === one")
+    before = float(slider.input_value())
+    assert answers(page, lambda: page.keyboard.press("ArrowLeft"))[0]["knobs"]["ratio"] < before
+    page.wait_for_function("location.search.includes('reconstruct.ratio')")
+    assert slider.evaluate("one => one.getRootNode().activeElement === one"), "a rerun leaves the focus where it is"
+
+
 def test_a_painting_grows_is_stopped_and_is_seen_again(visit, shots):
     page = visit("/style?transfer.steps=40")
     go, says, moment = page.locator(".go"), page.locator(".live .says"), page.locator(".reel input")
