@@ -137,21 +137,21 @@ def _figures(exhibit: Exhibit, values: Mapping[str, Any], dark: bool) -> list[di
         case Curves(names=names, over=over):
             drawn_there = [light_plots.small_curves(names, values, over)]
         case Pictures() | Overlay() | Boxes() | Masks():
-            drawn_there = [mosaic(exhibit, values)]
+            drawn_there = [mosaic(exhibit, values, dark)]
     found = [figure for figure in drawn_there if figure]
     return found if len(found) == len(drawn_there) else [_sent(figure, dark) for figure in draw(exhibit, values, dark)]
 
 
-def mosaic(exhibit: Exhibit, values: Mapping[str, Any]) -> dict[str, Any]:
+def mosaic(exhibit: Exhibit, values: Mapping[str, Any], dark: bool) -> dict[str, Any]:
     """Pictures in all their columns, in one file without gaps or words, and what the browser lays out around them."""
     names = exhibit.names
     count = min(len(values[names[0]]), pictures.MOST)
     own = None if isinstance(exhibit, Boxes) else small(*[values[name] for name in names if np.ndim(values[name]) == 4])
     columns, legend = DRAWN[type(exhibit)](names, values, own or 0)
     wide = pictures.cell_size(len(columns), count)
-    first = next(iter(columns.values()))[0]
+    first, paper = next(iter(columns.values()))[0], "#151514" if dark else "#fbfaf7"
     return {"mosaic": {
-        "tiles": data_url(pictures.ribbon(columns), exact=own is not None), "across": len(columns),
+        "tiles": data_url(pictures.ribbon(columns, paper), exact=own is not None), "across": len(columns),
         "names": [words(name) for name in columns], "count": count, "ratio": first.width / first.height,
         "beside": pictures.beside(len(columns), count), "wide": wide, "crisp": own is not None and 2 * own <= wide,
         "legend": [["#{:02x}{:02x}{:02x}".format(*ink), says] for ink, says in legend],

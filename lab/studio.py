@@ -89,7 +89,7 @@ def chosen_model(options: Sequence[str], beside: bool = False) -> str:
     key = "beside" if beside else "model"
     model = named_choice(
         st.selectbox, "Another model beside" if beside else "Model", options, key=key, format_func=called,
-        usual=None if beside else options[0], index=None if beside else 0, width=280 if beside else 400,
+        usual=None if beside else options[0], width=280 if beside else 400,
         label_visibility="collapsed", accept_new_options=True, placeholder="Beside it: another model",
     )  # fmt: skip
     if not model or not ID.fullmatch(model):

@@ -19,8 +19,13 @@ def named_choice(widget: Callable[..., T], label: str, options: Sequence[T], *, 
     asked = st.query_params.get(key)
     named = {str(option): option for option in options}
     wanted = usual if asked is None else named.get(asked, asked if more.get("accept_new_options") else usual)
-    if key not in st.session_state or st.session_state[key] != wanted:
+    options = [*options, wanted] if wanted not in (None, *options) else options
+    if st.session_state.get(key, wanted) != wanted:  # the address has changed under the page
         st.session_state[key] = wanted
+    elif widget == st.selectbox:
+        more["index"] = None if wanted is None else list(options).index(wanted)
+    else:
+        more["default"] = wanted
     return widget(label, options, key=key, on_change=keep, args=(key, usual), **more)
 
 

@@ -19,7 +19,7 @@ def page():
     named_choice(st.selectbox, "Many", [10, 20], key="many", usual=20, format_func="{:,} of them".format)
     named_choice(st.pills, "Wing", list(fruits), key="wing", usual=None, format_func=fruits.get)
     other = named_choice(
-        st.selectbox, "Other", ["a"], key="other", usual=None, index=None, format_func=fruits.get,
+        st.selectbox, "Other", ["a"], key="other", usual=None, format_func=str.title,
         accept_new_options=True,
     )  # fmt: skip
     st.markdown(f"other: {other}")
