@@ -17,8 +17,8 @@ def named_choice(widget: Callable[..., T], label: str, options: Sequence[T], *, 
     Streamlit's own binding writes into the address what options are called (`format_func`), and knows no other word.
     """
     asked = st.query_params.get(key)
-    named = {str(option): option for option in options}
-    wanted = usual if asked is None else named.get(asked, asked if more.get("accept_new_options") else usual)
+    named: dict[str, Any] = {str(option): option for option in options}
+    wanted: Any = usual if asked is None else named.get(asked, asked if more.get("accept_new_options") else usual)
     options = [*options, wanted] if wanted not in (None, *options) else options
     if st.session_state.get(key, wanted) != wanted:  # the address has changed under the page
         st.session_state[key] = wanted

@@ -78,7 +78,7 @@ def test_choices_stand_in_the_address_by_their_plain_names(visit):
     page.wait_for_url(re.compile("wing=fewshot$"))
     page.get_by_role("link", name="Prototypical", exact=False).first.wait_for()
     page.go_back()
-    page.get_by_role("heading", name="Deep ensembles").wait_for()
+    page.get_by_text("Deep ensembles", exact=True).wait_for()
     page = visit("/uncertainty")
     page.get_by_role("combobox", name="Model").first.click()
     page.get_by_role("option", name="Deep ensembles").first.click()
