@@ -31,7 +31,7 @@ from engine.method import (
     Scatter,
     Table,
 )
-from lab import light_plots, pictures, plots
+from lab import light_plots, matrix_plots, pictures, plots
 from lab.pictures import words
 from lab.plots import Plot
 
@@ -77,7 +77,7 @@ def draw(exhibit: Exhibit, values: Mapping[str, Any], dark: bool = False) -> lis
         case Curves():
             return [plots.curves(names, values, exhibit.over, exhibit.mark)]
         case Matrix():
-            return [plots.matrix(name, values, names) for name in names]
+            return [matrix_plots.matrix(name, values, names) for name in names]
         case Scatter():
             return [plots.scatter(names, values, exhibit.axes)]
         case Bars():
