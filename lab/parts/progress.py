@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -81,8 +82,9 @@ def tail(run: Run) -> None:
 
 
 def show_curves(exhibits: Iterable[Exhibit], numbers: Mapping[str, Any], key: str) -> None:
-    """The curves among exhibits, two in a row; those without numbers are left out."""
-    curves = [one for one in exhibits if isinstance(one, Curves) and numbers.keys() >= set(one.names)]
+    """The curves among exhibits, two in a row; names without numbers are left out."""
+    there = [(one, tuple(name for name in one.names if name in numbers)) for one in exhibits if isinstance(one, Curves)]
+    curves = [replace(one, names=names) for one, names in there if names]
     grid = st.columns(2, gap="large") if len(curves) > 1 else [st.container()]
     for i, exhibit in enumerate(curves):
         with grid[i % len(grid)]:
