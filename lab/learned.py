@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal, get_args
@@ -80,23 +80,20 @@ def learners(on: str = USUAL, contrasts: bool = False) -> list[Learner]:
     return found
 
 
-def references(on: str = USUAL) -> dict[str, float]:
-    """What the labels give on these pictures without learning from any others: the share right, from the receipt of
-    supervised training; empty before it was measured there."""
+def references(found: Sequence[Learner], on: str = USUAL) -> dict[str, float]:
+    """What pixels tell of these pictures, and what supervised training on as few labels and on all: shares right, from
+    receipts; without what was not measured."""
+    told: dict[str, float] = {}
+    if pixels := [one.outcomes[0].course["pixels"][-1] for one in found if "pixels" in one.outcomes[0].course]:
+        told["nearest by pixels"] = statistics.median(pixels)
     receipt = receipts.read(SUPERVISED)
-    if receipt is None:
-        return {}
-    few, every = (
-        (receipt.arms["from scratch"], receipt.arms["all labels"]) if on == USUAL
-        else (receipt.also.get(f"{on}, from scratch", ()), receipt.also.get(f"{on}, all labels", ()))
-    )  # fmt: skip
-    if not few or not every:
-        return {}
-    return {
-        "nearest by pixels": statistics.fmean(one.course["pixels"][-1] for one in few),
-        "supervised by as few labels": statistics.fmean(one.figure for one in few),
-        "supervised by all labels": statistics.fmean(one.figure for one in every),
-    }
+    runs: Mapping[str, list[Outcome]] = {} if receipt is None else receipt.arms if on == USUAL else {
+        name.removeprefix(f"{on}, "): outcomes for name, outcomes in receipt.also.items()
+    }  # fmt: skip
+    for arm, says in (("from scratch", "supervised by as few labels"), ("all labels", "supervised by all labels")):
+        if arm in runs:
+            told[says] = statistics.fmean(one.figure for one in runs[arm])
+    return told
 
 
 def figures(found: Sequence[Learner], along: Along, on: str = USUAL) -> list[dict[str, Any]]:
@@ -104,7 +101,7 @@ def figures(found: Sequence[Learner], along: Along, on: str = USUAL) -> list[dic
     told = []
     last = max((points[-1, 0] for one in found if len(points := one.points(NUMBERS[0], along))), default=0.0)
     flat = [{"name": name, "colour": GREY, "dashed": True, "at": [0.0, last], "value": [value, value]}
-            for name, value in references(on).items()]  # fmt: skip
+            for name, value in references(found, on).items()]  # fmt: skip
     for number in NUMBERS:
         lines = [
             {"name": one.name, "colour": colour_of(one.place), "dashed": bool(one.arm) or one.place >= len(COLOURS),

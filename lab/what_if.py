@@ -43,12 +43,13 @@ PLACES = "The same test pictures where {} places them: unit features in the plan
 
 
 def numbers(found: Receipt) -> dict[str, dict[str, np.ndarray]]:
-    """number -> arm -> (T, 2): step and value, of the first seed."""
+    """number -> arm -> (T, 2): step and value, of the first seed; without what training cannot change."""
     told: dict[str, dict[str, np.ndarray]] = {}
     for arm, outcomes in found.arms.items():
         course = outcomes[0].course
         for name in course.keys() - {"step", "seconds"}:
             told.setdefault(name, {})[arm] = np.column_stack([course["step"], course[name]])
+    told = {name: arms for name, arms in told.items() if any(np.ptp(rows[:, 1]) for rows in arms.values())}
     return {name: told[name] for name in SAYS if name in told} | told
 
 

@@ -31,7 +31,7 @@ if not found:
     st.markdown("Nothing was measured yet: `visionarium receipts representation.simclr --measure`.")
     st.stop()
 st.html(learned.legend(found))
-if known := learned.references(on):
+if known := learned.references(found, on):
     st.caption("Grey: " + ", ".join(f"{name} {value:.3f}" for name, value in known.items()) + ".")
 overlay(learned.figures(found, along, on), along, key="learned")
 percent = st.column_config.NumberColumn(format="%.3f")

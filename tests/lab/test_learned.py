@@ -36,6 +36,11 @@ def test_the_strip_has_every_arm_on_one_scale(found):
     assert first["value"] == receipt.arms["both"][0].course["neighbours"]
 
 
+def test_what_training_cannot_change_is_not_drawn_over_it(found):
+    assert "pixels" in found[0].arms["both"][0].course
+    assert "pixels" not in what_if.numbers(found[0])
+
+
 def test_scripts_redraw_what_is_shown():
     drawn = CLIENT.get(f"/api/arms/{ID}/curve/neighbours/100")
     assert drawn.status_code == 200
@@ -62,6 +67,31 @@ def test_methods_stand_side_by_side_with_the_mean_of_their_seeds(found):
         np.mean([outcome.course["neighbours"][-1] for outcome in one.outcomes])
     )
     assert one.title in learned.legend([one])
+
+
+def test_on_other_pictures_only_the_methods_measured_there_stand_side_by_side(found):
+    shown = learned.learners(learned.COLOUR, contrasts=True)
+    one = next(each for each in shown if each.id == ID)
+    assert not any(each.arm for each in shown)
+    ends = [outcome.course["neighbours"][-1] for outcome in found[0].also[learned.COLOUR]]
+    assert one.points("neighbours", "step")[-1, 1] == pytest.approx(np.mean(ends))
+    assert one.place == next(each.place for each in learned.learners() if each.id == ID)
+    drawn = CLIENT.get("/api/learned/script", params={"number": "probe", "along": "step", "on": learned.COLOUR})
+    assert drawn.text != CLIENT.get("/api/learned/script", params={"number": "probe", "along": "step"}).text
+
+
+@pytest.mark.parametrize("on", [learned.USUAL, learned.COLOUR])
+def test_supervised_training_and_pixels_are_drawn_beside_shares_right(on):
+    shown = learned.learners(on)
+    known = learned.references(shown, on)
+    supervised = receipts.read(learned.SUPERVISED)
+    few = supervised.arms["from scratch"] if on == learned.USUAL else supervised.also[f"{on}, from scratch"]
+    assert known["supervised by as few labels"] == pytest.approx(np.mean([one.figure for one in few]))
+    assert known["nearest by pixels"] < known["supervised by as few labels"] < known["supervised by all labels"]
+    drawn = {one["says"]: [line for line in one["lines"] if line["name"] in known]
+             for one in learned.figures(shown, "step", on)}  # fmt: skip
+    assert [line["value"][0] for line in drawn["probe"]] == list(known.values())
+    assert not drawn["directions"]
 
 
 def test_the_script_of_all_methods():

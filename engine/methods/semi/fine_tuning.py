@@ -34,7 +34,8 @@ or more in place of moves by a pixel, the tuned network was no better than the l
 steps). Whether the layer of the head stays was within the noise (0.771 with it, 0.767 without). Other starts, of one
 seed: SwAV 0.789, MoCo 0.757, ReLIC 0.757. The gain hangs on the distortion, which was chosen by seed 0: with moves of
 up to three pixels tuning came to 0.753 of it and scratch to 0.749, so that distortion does much of what pre-training
-does.
+does. Of the objects in colour, only twenty before many backgrounds, 200 labels from scratch teach to know 0.976, 0.979
+and 0.956, all labels 0.988, 0.998 and 0.990: labels say at once what counts.
 """
 
 from __future__ import annotations
@@ -244,7 +245,7 @@ METHOD = Method(
         "that begins at random, and than a linear reader of the frozen one. Measured as the share of test pictures "
         "known after tuning on 200 labels (baseline: the linear reader).",
         figure="accuracy",
-        course=("accuracy", "on the labelled", "pixels"),
+        course=("accuracy", "on the labelled"),
         arms={"from SimCLR": {}, "from scratch": {"start": RANDOM},
               "from scratch, longer": {"start": RANDOM, "steps": 1500},
               "frozen": {"frozen": True, "kept": 0, "lr": 0.03}, "all labels": {"start": RANDOM, "labels": 0}},
