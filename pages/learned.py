@@ -42,7 +42,9 @@ st.dataframe(
 st.caption(
     "What the few labelled pictures are differs where a method says so in its receipt: PAWS has four of each class, "
     "and learns from them, too."
-)
+    + (" A label says at once that the object counts and not the photograph behind it; without labels a method must "
+       "find out." if on == learned.COLOUR else "")
+)  # fmt: skip
 with st.container(horizontal=True):
     for id, title in dict.fromkeys((one.id, one.title) for one in found):
         link("method", title, query={"id": id, "part": "Receipt"})

@@ -8,8 +8,8 @@ studio(
     "Masked pictures",
     "A masked autoencoder learns by hiding most of a picture and painting it from the rest. Hide a share of the "
     "patches, or take the brush and hide what you like: what does the network know, and what does it only continue? "
-    "The shipped one knows grey garments. Any other may be named in its place or set beside it: a run, or a file, "
-    "released weights for photographs among them.",
-    {"representation.mae": LENSES},
+    "Two ship: one knows twenty objects in colour, one grey garments. Any other may be named in their place or set "
+    "beside: a run, or a file, released weights for photographs among them.",
+    {"representation.mae.objects": LENSES, "representation.mae": LENSES},
     others=LENSES,
 )
