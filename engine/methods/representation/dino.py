@@ -53,20 +53,23 @@ from engine.lenses.features import MAP, NEIGHBOURS, PAIRS
 from engine.lenses.opinions import OPINIONS
 from engine.lenses.probed import LINEAR_PROBE
 from engine.losses.self_distillation import moved_centre, opinion, self_distillation, spreads, unit_regression
+from engine.losses.swapped import swapped_prediction
 from engine.method import Claim, Curves, Method, Params, Pictures, Report, knob
 from engine.metrics.neighbours import embed_all
 from engine.metrics.readout import ASKED, COURSE, WORTH, Readout
 from engine.nets.class_head import ClassHead
 from engine.nets.classifier import Backbone, backbone
-from engine.nets.normalise import PIXELS, Normalise
 from engine.nets.projection import projection
-from engine.nets.vit import ClassToken
+from engine.nets.transformer import Stem, check_sizes, transformer, transformer_in
 from engine.ops.decay import decay_groups
 from engine.ops.ema import ema_update, follower
 from engine.ops.schedule import cosine
+from engine.ops.sinkhorn import sinkhorn
 
 SHOWN = 8
 """Pictures in an exhibit."""
+TOKEN = 4
+"""Numbers a token of the transformer for each channel of the small network."""
 
 
 class DINOParams(Params):
@@ -74,17 +77,21 @@ class DINOParams(Params):
     predict: Literal["classes", "features"] = knob(
         "classes", "what the student is to foretell: classes that nobody named, or plain features, which is BYOL"
     )
-    centre: bool = knob(True, "classes: the running mean is taken off the teacher's scores")
-    teacher_temperature: float = knob(0.04, "classes: low is sharp, 1 is not at all", 0.005, 10.0, paper=0.07, log=True)
-    momentum: float = knob(0.99, "how slowly the teacher follows at first; 0: it is the student", 0.0, 1.0, paper=0.996)
+    centre: Literal["sinkhorn", "mean", "none"] = knob(
+        "sinkhorn", "classes: what evens them out: an equal share of a step's pictures for each, or the running mean, "
+        "taken off the teacher's scores", paper="mean"
+    )  # fmt: skip
+    teacher_temperature: float = knob(0.03, "classes: low is sharp, 1 is not at all", 0.005, 10.0, paper=0.07, log=True)
+    momentum: float = knob(0.9, "how slowly the teacher follows at first; 0: it is the student", 0.0, 1.0, paper=0.996)
     predictor: bool = knob(True, "features: the student foretells by a small network of its own")
     stop_gradient: bool = knob(True, "features: what is foretold is the teacher's and given; off: the student's own, "
                                "and it learns to be foretold")  # fmt: skip
-    steps: int = knob(300, "optimiser steps", 1, 10**7, tiny=3, paper=125_000, unit="steps")
-    classes: int = knob(256, "classes that it may invent", 2, 2**20, tiny=8, paper=65_536, log=True, fold=True)
-    batch: int = knob(32, "pictures a step", 2, 65_536, tiny=8, paper=1024, fold=True)
-    small: int = knob(2, "small crops besides the two large ones", 0, 12, tiny=1, paper=8, fold=True)
-    crop: float = knob(0.4, "least share that a large crop keeps, and most that a small one does", 0.05, 1.0, fold=True)
+    steps: int = knob(700, "optimiser steps", 1, 10**7, tiny=3, paper=125_000, unit="steps")
+    classes: int = knob(128, "classes that it may invent", 2, 2**20, tiny=8, paper=65_536, log=True, fold=True)
+    batch: int = knob(64, "pictures a step", 2, 65_536, tiny=8, paper=1024, fold=True)
+    small: int = knob(0, "small crops besides the two large ones", 0, 12, tiny=1, paper=8, fold=True)
+    crop: float = knob(0.3, "least share that a large crop keeps, and most that a small one does", 0.05, 1.0, paper=0.4,
+                       fold=True)  # fmt: skip
     small_crop: float = knob(0.15, "least share of a picture that a small crop keeps", 0.01, 1.0, paper=0.05, fold=True)
     small_size: int = knob(16, "height and width of a small crop", 4, 512, paper=96, unit="px", fold=True)
     strength: float = knob(1.0, "strength of the distortion of colour", 0.0, 2.0, fold=True)
@@ -96,7 +103,7 @@ class DINOParams(Params):
                                    0, 10**7, tiny=2, paper=37_500, fold=True)  # fmt: skip
     centre_momentum: float = knob(0.9, "how slowly the centre follows", 0.0, 1.0, fold=True)
     still: int = knob(30, "first steps in which the last layer stands still", 0, 10**6, tiny=1, paper=1250, fold=True)
-    lr: float = knob(2e-3, "learning rate at its peak", 1e-6, 1.0, log=True, fold=True)
+    lr: float = knob(3e-3, "learning rate at its peak", 1e-6, 1.0, paper=2e-3, log=True, fold=True)
     warmup: int = knob(30, "steps over which the learning rate rises", 0, 10**6, tiny=1, paper=12_500, fold=True)
     weight_decay: float = knob(0.04, "pull of weights, not biases, towards 0, at first", 0.0, 1.0, fold=True)
     last_decay: float = knob(0.4, "and at the end", 0.0, 1.0, fold=True)
@@ -105,32 +112,32 @@ class DINOParams(Params):
     head_norm: bool = knob(True, "batch norm in the head", paper=False, fold=True)
     dim: int = knob(64, "numbers before the last layer, or features to foretell", 2, 4096, tiny=8, paper=256, fold=True)
     backbone: str = knob("vit", "the network: vit, small, or any of timm's by name", fold=True)
-    patch: int = knob(4, "side of the small transformer's patches", 1, 64, paper=16, unit="px", fold=True)
+    stem: Stem = knob("convolutional", "what makes its tokens: a few convolutions, or one map of each patch",
+                      paper="patch", fold=True)  # fmt: skip
+    patch: int = knob(8, "side of the small transformer's patches", 1, 64, paper=16, unit="px", fold=True)
     width: int = knob(16, "channels, or a quarter of the transformer's width", 1, 512, tiny=2, paper=96, fold=True)
-    depth: int = knob(3, "blocks of the small transformer", 1, 64, tiny=1, paper=12, fold=True)
+    depth: int = knob(2, "blocks of the small transformer", 1, 64, tiny=1, paper=12, fold=True)
     heads: int = knob(4, "its attention heads, which divide its width", 1, 64, paper=6, fold=True)
     labels: int = knob(200, "labelled pictures by which features are judged", 20, 10**6, tiny=40, fold=True)
-    size: int = knob(28, "height and width", 8, 1024, paper=224, unit="px", fold=True)
+    size: int = knob(32, "height and width", 8, 1024, paper=224, unit="px", fold=True)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.small_crop > self.crop:
             raise ValueError(f"small_crop {self.small_crop} is more than crop {self.crop}; make it smaller")
-        sides = {"size": self.size} | ({"small_size": self.small_size} if self.small else {})
-        for name, side in sides.items():
-            if self.backbone == "vit" and side % self.patch:
-                raise ValueError(f"patch {self.patch} does not divide the {name} of {side}; choose a divisor")
-        if self.backbone == "vit" and 4 * self.width % self.heads:
-            raise ValueError(f"heads {self.heads} does not divide the width of {4 * self.width}; choose a divisor")
+        if self.backbone == "vit":
+            sides = {"size": self.size} | ({"small_size": self.small_size} if self.small else {})
+            check_sizes(sides, patch=self.patch, width=TOKEN * self.width, heads=self.heads, stem=self.stem)
         return self
 
 
 def network(params: DINOParams, facts: Facts) -> Backbone:
     """The small transformer, whose features are its class token, or a network by name."""
-    if params.backbone != "vit":
-        return backbone(params.backbone, facts.channels, width=params.width)
-    net = ClassToken(facts.channels, facts.size, params.patch, 4 * params.width, params.depth, params.heads)
-    return Backbone(Normalise(*PIXELS[facts.channels]), net, net.width)
+    p = params
+    if p.backbone != "vit":
+        return backbone(p.backbone, facts.channels, width=p.width)
+    sizes = {"size": facts.size, "patch": p.patch, "width": TOKEN * p.width, "depth": p.depth, "heads": p.heads}
+    return transformer(facts.channels, **sizes, stem=p.stem)
 
 
 class Network(nn.Module):
@@ -182,18 +189,12 @@ class DINO(nn.Module):
 
     @property
     def patch(self) -> int:
-        return self._transformer.patch
+        return transformer_in(self.teacher.backbone, self.params.backbone).patch
 
     def attention(self, images: Tensor) -> list[Tensor]:
         """Of the teacher: see `engine.lenses.attention`. ValueError: it is no transformer."""
-        return self._transformer.attention(self.teacher.backbone.normalise(images))
-
-    @property
-    def _transformer(self) -> ClassToken:
-        net = self.teacher.backbone.net
-        if not isinstance(net, ClassToken):
-            raise ValueError(f"backbone: {self.params.backbone} has no attention to look at; take one trained with vit")
-        return net
+        net = self.teacher.backbone
+        return transformer_in(net, self.params.backbone).attention(net.normalise(images))
 
     def view(self, images: Tensor, generator: Generator) -> Tensor:
         return self.crops.large[0](images, generator)
@@ -225,8 +226,12 @@ class DINO(nn.Module):
         if p.predict == "features":
             foretold = self.predictor(torch.cat(told)).chunk(len(told))
             return unit_regression(foretold, given if p.stop_gradient else told[:2])
-        loss = self_distillation(told, given, self.centre, p.student_temperature, self.temperature(step))
-        if p.centre:
+        if p.centre == "sinkhorn":
+            opinions = sinkhorn(torch.cat(given), self.temperature(step)).chunk(len(given))
+            loss = swapped_prediction(told, opinions, p.student_temperature)
+        else:
+            loss = self_distillation(told, given, self.centre, p.student_temperature, self.temperature(step))
+        if p.centre != "none":  # single pictures, which have no shares, are looked at by the mean
             self.centre.copy_(moved_centre(self.centre, given, p.centre_momentum))
         return loss
 
@@ -288,12 +293,14 @@ METHOD = Method(
     claim=Claim(
         "Two forces hold each other: without sharpening no picture gets a class, without centring one class takes "
         "all. Measured as the share of test pictures whose class the nearest of 200 labelled ones know. Centring "
-        "is taken away with batch norm, which does a part of its work (baseline: the network before training).",
+        "is taken away with batch norm, which does a part of its work; the last arm evens classes out by the mean, as "
+        "published (baseline: the network before training).",
         figure="neighbours",
         course=(*COURSE, "entropy of a picture", "entropy of all"),
         arms={
             "DINO": {}, "no sharpening": {"teacher_temperature": 1.0},
-            "no centring": {"centre": False, "head_norm": False}, "BYOL": {"predict": "features"},
+            "no centring": {"centre": "none", "head_norm": False},
+            "mean as centre": {"centre": "mean", "momentum": 0.99, "teacher_temperature": 0.04},
         },
         baseline="untrained",
     ),

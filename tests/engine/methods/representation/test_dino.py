@@ -2,62 +2,56 @@
 
 import copy
 import math
+from functools import partial
 
 import pytest
+import tiny_runs
 import torch
+from tiny_runs import SETS, first_images
 from torch.nn import functional as F
 
 from engine.bench import Bench, Setup
-from engine.data.base import Facts
 from engine.data.subset import spread
-from engine.method import drive
 from engine.methods.representation.dino import METHOD, DINOParams
 from engine.metrics.readout import ASKED
 from engine.params import KnobError
 
-FACTS = Facts(1, 28, tuple("abcdefghij"))
-SETS = {}
-
-
-def small(**values):
-    torch.manual_seed(0)
-    params = DINOParams.make(values, "tiny")
-    return params, METHOD.build(params, FACTS)
-
-
-def tiny_run(**values):
-    params = DINOParams.make(values, "tiny")
-    bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
-    model = METHOD.build(params, bench.facts(params))
-    before = copy.deepcopy(model)
-    return params, before, model, list(drive(METHOD, model, params, bench))
+small, tiny_run = partial(tiny_runs.small, METHOD), partial(tiny_runs.tiny_run, METHOD)
 
 
 def first_crops(params):
-    bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
-    model = METHOD.build(params, bench.facts(params))
-    images = next(iter(bench.batches(bench.data("garments"), params.batch, 1))).images
-    return model.crops(images, bench.generator)
+    images, dice = first_images(METHOD, params)
+    return small(**params.model_dump())[1].crops(images, dice)
 
 
 def same(one, two):
     return all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
 
 
-def test_the_first_step_is_the_algorithm_by_hand():
-    params, before, after, reports = tiny_run(steps=1, small=2)
+@pytest.mark.parametrize("centre", ["mean", "sinkhorn"])
+def test_the_first_step_is_the_algorithm_by_hand(centre):
+    params, before, after, reports = tiny_run(steps=1, small=2, centre=centre)
     crops = first_crops(params)
     assert [crop.shape[-1] for crop in crops] == [28, 28, 16, 16]
     with torch.no_grad():
         student = [each / 0.1 for size in (crops[:2], crops[2:]) for each in before.student(torch.cat(size)).chunk(2)]
         teacher = before.teacher(torch.cat(crops[:2])).chunk(2)
+    sharp = torch.cat(teacher) / params.first_temperature
+    opinions = (sharp.softmax(dim=1) if centre == "mean" else equal_shares(sharp)).chunk(2)
     terms = [
-        -((teacher[t] / params.first_temperature).softmax(dim=1) * student[s].log_softmax(dim=1)).sum(dim=1).mean()
-        for t in range(2)
-        for s in set(range(4)) - {t}
+        -(opinions[t] * student[s].log_softmax(dim=1)).sum(dim=1).mean() for t in range(2) for s in set(range(4)) - {t}
     ]
     assert reports[0]["loss"].item() == pytest.approx(torch.stack(terms).mean().item(), rel=1e-4)
     torch.testing.assert_close(after.centre, 0.1 * torch.cat(teacher).mean(dim=0))
+
+
+def equal_shares(scores, iterations=3):
+    """Every class, then every picture, given the same sum, in turn."""
+    codes = scores.double().exp()
+    for _ in range(iterations):
+        codes = codes / codes.sum(dim=0)
+        codes = codes / codes.sum(dim=1, keepdim=True)
+    return codes.float()
 
 
 def test_the_teacher_follows_and_stands_at_last():
@@ -89,7 +83,7 @@ def test_the_temperature_warms_up_in_a_straight_line():
 
 
 def test_without_centring_the_centre_stays_at_zero():
-    _, _, after, _ = tiny_run(centre=False)
+    _, _, after, _ = tiny_run(centre="none")
     assert not after.centre.any()
 
 
@@ -147,6 +141,7 @@ def test_features_and_attention_are_the_teachers():
         ({"small_crop": 0.5, "crop": 0.4}, "small_crop 0.5 is more than crop 0.4"),
         ({"small_size": 14}, "patch 4 does not divide the small_size of 14"),
         ({"size": 30}, "patch 4 does not divide the size of 30"),
+        ({"size": 35, "small_size": 14, "patch": 7}, "patch 7 is not 2, 4, 8"),
         ({"heads": 3}, "heads 3 does not divide the width of 8"),
         ({"classes": 1}, "classes: 1 is out of range"),
         ({"teacher_temperature": 0}, "teacher_temperature: 0 is out of range"),
