@@ -123,7 +123,7 @@ def test_what_is_found_is_counted():
 
 
 def test_attention_is_told_of_a_transformer_alone():
-    images = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     _, model = small(depth=2)
     maps = model.attention(images)
     assert [tuple(each.shape) for each in maps] == [(2, 2, 17, 17)] * 2
