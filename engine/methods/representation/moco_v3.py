@@ -15,8 +15,10 @@ $\hat q, \hat k$: the same at unit length
 $N$: pictures in a batch
 $\tau$: the temperature; the factor in front keeps gradients of one size whatever it is
 
-Differs. The demo is a transformer of 0.1 million weights on garments of 28 pixels, in 16 patches of 7: two blocks in
-place of twelve, and 500 steps of 64 pictures, which the paper's 94 000 of 4096 dwarf. The momentum starts at 0.98;
+Differs. The demo is a transformer of 0.13 million weights on garments of 32 pixels: two blocks in place of twelve, and
+500 steps of 64 pictures, which the paper's 94 000 of 4096 dwarf. Its 16 tokens are made by three convolutions of stride
+2 that learn, not by one map of each patch: Xiao et al. found that such a stem, too, takes the shakiness away (NeurIPS
+2021, arXiv:2106.14881). The paper's own first layer is `stem=patch` with `freeze_patches`. The momentum starts at 0.98;
 crops keep three tenths of a picture or more, and grey pictures have no hue. Convolutional networks are trained with
 AdamW, too, in place of LARS. Features are judged by the nearest of few labelled pictures and by a linear probe of
 these; the paper's figures are linear probes of all of ImageNet's labels.
