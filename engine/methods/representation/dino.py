@@ -27,12 +27,12 @@ two large crops alone, which leaves time for more steps. The head has batch norm
 networks only. `predict=features` is BYOL (Grill et al., NeurIPS 2020, arXiv:2006.07733): no classes, no centre, no
 temperature; the student foretells the teacher's unit vector instead.
 
-Expect. The demo takes 53 to 67 CPU-seconds of a core. Over three seeds the nearest of 200 labelled pictures know the
-class of 0.506, 0.514 and 0.494 of the test pictures, against 0.392, 0.430 and 0.410 before training; pixels do better:
-0.645. Of log K = 5.55 nats a picture's entropy ends at 1.3, 2.3 and 2.1, that of all at 2.7, 3.5 and 3.4. Without
-sharpening both stay at 5.55 (0.398, 0.351, 0.452 right), without centring and batch norm both fall below 0.5 (0.355,
-0.361, 0.450), without centring alone to 0.4 and 1.3 (one seed). BYOL comes to 0.446, 0.365 and 0.385 in as many steps;
-without its stopped gradient its loss is below 0.01 after 100 steps, and features fall to 0.338 (one seed).
+Expect. The demo takes 60 CPU-seconds of a core. In one seed the nearest of 200 labelled pictures know the class of
+0.666 of the test pictures, against 0.444 before training and 0.636 by pixels; a linear probe of the same labels knows
+0.712. Of log K = 4.85 nats a picture's entropy ends at 1.5, that of all at 4.8. Without sharpening features are worth
+less than before training, 0.322. Without centring and batch norm one class has taken all after 50 steps: both entropies
+and the deviation are 0, and features, which learned a little before that, stay at 0.517. Evened out by the mean, with a
+slower teacher, it comes to 0.588.
 """
 
 from __future__ import annotations
