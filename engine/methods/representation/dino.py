@@ -21,18 +21,17 @@ $\lambda$: the momentum, which rises to 1 in the course of training
 Differs. The demo is a transformer of 0.13 million weights with 16 tokens on grey garments of 32 pixels, made by three
 convolutions of stride 2 as Xiao et al. have them (NeurIPS 2021, arXiv:2106.14881), not by one map of each patch, and
 128 classes in place of 65 536. It trains for 700 steps of 64 pictures, which is too short for a slow teacher: momentum
-begins at 0.9. So quick a teacher soon forgets most of its classes if only its mean is taken off; its scores are evened
-out by Sinkhorn and Knopp's equal shares instead, as in DINOv2 (Oquab et al., TMLR 2024, arXiv:2304.07193). There are
-two large crops alone, which leaves time for more steps. The head has batch norm, which the paper has for convolutional
-networks only. `predict=features` is BYOL (Grill et al., NeurIPS 2020, arXiv:2006.07733): no classes, no centre, no
-temperature; the student foretells the teacher's unit vector instead.
+begins at 0.9. So quick a teacher forgets most classes if only its mean is taken off; its scores are evened out by
+Sinkhorn and Knopp's equal shares, as in DINOv2 (Oquab et al., TMLR 2024, arXiv:2304.07193). Two large crops alone leave
+time for more steps. The head has batch norm, which the paper has for convolutional networks only. `predict=features` is
+BYOL (Grill et al., NeurIPS 2020, arXiv:2006.07733): no classes, no centre, no temperature; the student foretells the
+teacher's unit vector instead.
 
 Expect. The demo takes 60 CPU-seconds of a core. In one seed the nearest of 200 labelled pictures know the class of
 0.666 of the test pictures, against 0.444 before training and 0.636 by pixels; a linear probe of the same labels knows
 0.712. Of log K = 4.85 nats a picture's entropy ends at 1.5, that of all at 4.8. Without sharpening features are worth
-less than before training, 0.322. Without centring and batch norm one class has taken all after 50 steps: both entropies
-and the deviation are 0, and features, which learned a little before that, stay at 0.517. Evened out by the mean, with a
-slower teacher, it comes to 0.588.
+less than before training, 0.322. Without centring and batch norm one class has all after 50 steps, both entropies are
+0, and features stay at 0.517. Evened out by the mean, with a slower teacher, it comes to 0.588.
 """
 
 from __future__ import annotations
@@ -77,33 +76,26 @@ TOKEN = 4
 
 class DINOParams(Params):
     data: str = knob("garments", "pictures, no labels needed: a set by name, folder:PATH or unlabelled:PATH")
-    predict: Literal["classes", "features"] = knob(
-        "classes", "what the student is to foretell: classes that nobody named, or plain features, which is BYOL"
-    )
+    predict: Literal["classes", "features"] = knob("classes", "what is foretold: classes, or plain features (BYOL)")
     centre: Literal["sinkhorn", "mean", "none"] = knob(
-        "sinkhorn", "classes: what evens them out: an equal share of a step's pictures for each, or the running mean, "
-        "taken off the teacher's scores", paper="mean"
+        "sinkhorn", "classes: evened out by equal shares of pictures, or by taking their mean off", paper="mean"
     )  # fmt: skip
     teacher_temperature: float = knob(0.03, "classes: low is sharp, 1 is not at all", 0.005, 10.0, paper=0.07, log=True)
     momentum: float = knob(0.9, "how slowly the teacher follows at first; 0: it is the student", 0.0, 1.0, paper=0.996)
     predictor: bool = knob(True, "features: the student foretells by a small network of its own")
-    stop_gradient: bool = knob(True, "features: what is foretold is the teacher's and given; off: the student's own, "
-                               "and it learns to be foretold")  # fmt: skip
+    stop_gradient: bool = knob(True, "features: the teacher's are foretold; off: the student's own, which learn, too")
     steps: int = knob(700, "optimiser steps", 1, 10**7, tiny=3, paper=125_000, unit="steps")
     classes: int = knob(128, "classes that it may invent", 2, 2**20, tiny=8, paper=65_536, log=True, fold=True)
     batch: int = knob(64, "pictures a step", 2, 65_536, tiny=8, paper=1024, fold=True)
     small: int = knob(0, "small crops besides the two large ones", 0, 12, tiny=1, paper=8, fold=True)
-    crop: float = knob(0.3, "least share that a large crop keeps, and most that a small one does", 0.05, 1.0, paper=0.4,
-                       fold=True)  # fmt: skip
+    crop: float = knob(0.3, "least share a large crop keeps, most a small one does", 0.05, 1.0, paper=0.4, fold=True)
     small_crop: float = knob(0.15, "least share of a picture that a small crop keeps", 0.01, 1.0, paper=0.05, fold=True)
     small_size: int = knob(16, "height and width of a small crop", 4, 512, paper=96, unit="px", fold=True)
     strength: float = knob(1.0, "strength of the distortion of colour", 0.0, 2.0, fold=True)
     blur: bool = knob(False, "crops are blurred and one is solarised, as suits photographs", paper=True, fold=True)
     student_temperature: float = knob(0.1, "classes: the student's temperature", 0.01, 10.0, log=True, fold=True)
-    first_temperature: float = knob(0.04, "classes: the teacher's temperature before it warms up", 0.005, 10.0,
-                                    log=True, fold=True)  # fmt: skip
-    temperature_warmup: int = knob(0, "steps over which it goes from the first to the teacher's temperature; 0: none",
-                                   0, 10**7, tiny=2, paper=37_500, fold=True)  # fmt: skip
+    first_temperature: float = knob(0.04, "classes: the teacher's before it warms up", 0.005, 10.0, log=True, fold=True)
+    temperature_warmup: int = knob(0, "steps that this takes; 0: none", 0, 10**7, tiny=2, paper=37_500, fold=True)
     centre_momentum: float = knob(0.9, "how slowly the centre follows", 0.0, 1.0, fold=True)
     still: int = knob(30, "first steps in which the last layer stands still", 0, 10**6, tiny=1, paper=1250, fold=True)
     lr: float = knob(3e-3, "learning rate at its peak", 1e-6, 1.0, paper=2e-3, log=True, fold=True)
@@ -115,8 +107,7 @@ class DINOParams(Params):
     head_norm: bool = knob(True, "batch norm in the head", paper=False, fold=True)
     dim: int = knob(64, "numbers before the last layer, or features to foretell", 2, 4096, tiny=8, paper=256, fold=True)
     backbone: str = knob("vit", "the network: vit, small, or any of timm's by name", fold=True)
-    stem: Stem = knob("convolutional", "what makes its tokens: a few convolutions, or one map of each patch",
-                      paper="patch", fold=True)  # fmt: skip
+    stem: Stem = knob("convolutional", "what makes tokens: convolutions, or maps of patches", paper="patch", fold=True)
     patch: int = knob(8, "side of the small transformer's patches", 1, 64, paper=16, unit="px", fold=True)
     width: int = knob(16, "channels, or a quarter of the transformer's width", 1, 512, tiny=2, paper=96, fold=True)
     depth: int = knob(2, "blocks of the small transformer", 1, 64, tiny=1, paper=12, fold=True)
@@ -285,11 +276,9 @@ METHOD = Method(
     exhibits=(
         Curves(("loss", "chance"), "Cross-entropy with the teacher's opinion; chance is the logarithm of the number of "
                "classes. A loss of 0, or one that stays at chance, would be collapse."),
-        Curves(("entropy of a picture", "entropy of all", "log K"), "Whether it collapses. The teacher should be "
-               "decided about a picture (low), with other classes for other pictures (high). Both at 0: one class for "
-               "all. Both at log K: no opinion about any."),
-        Pictures(("large 1", "large 2"), "The two large crops of each picture, which teacher and student see: what one "
-                 "says of the first, the other is to say of the second, and the other way round."),
+        Curves(("entropy of a picture", "entropy of all", "log K"), "Whether it collapses. Low of a picture and high "
+               "of all is healthy. Both at 0: one class for all. Both at log K: no opinion about any."),
+        Pictures(("large 1", "large 2"), "The two large crops of each picture, which teacher and student both see."),
         Pictures(("small 1",), "A small crop of each picture, where there are any: only the student sees it."),
         *WORTH,
     ),
