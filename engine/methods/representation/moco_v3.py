@@ -82,7 +82,7 @@ class MoCoV3Params(Params):
     blur: float = knob(1.0, "chance that the first view is blurred; the second's is a tenth of it", 0.0, 1.0, fold=True)
     solarize: float = knob(0.2, "chance that the second view is solarised: what is bright inverted", 0.0, 1.0,
                            fold=True)  # fmt: skip
-    hidden: int = knob(256, "numbers in the hidden layers of head and predictor", 1, 65_536, tiny=16, paper=4096,
+    hidden: int = knob(128, "numbers in the hidden layers of head and predictor", 1, 65_536, tiny=16, paper=4096,
                        fold=True)  # fmt: skip
     dim: int = knob(64, "numbers a key", 2, 4096, tiny=8, paper=256, fold=True)
     backbone: str = knob("vit", "vit, a small transformer; small, a residual network; or any of timm's by name",
