@@ -87,6 +87,7 @@ def write(id: str, told: Mapping[str, Mapping[str, np.ndarray]], classes: tuple[
     values |= {name: first[name] for name in ("thumbnails", "labels")}
     for arm, one in told.items():
         values |= {f"places of {arm}": one["places"], f"steps of {arm}": one["steps"]}
+    path(id, root).parent.mkdir(parents=True, exist_ok=True)
     write_values(path(id, root), values)
 
 

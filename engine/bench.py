@@ -49,12 +49,14 @@ class Stateful(Protocol):
     def load_state_dict(self, state: Any, /) -> Any: ...
 
 
-def find_device(name: str) -> torch.device:
+def find_device(name: str, ranks: int = 1) -> torch.device:
     """The device that `name` means here; ValueError when it is asked for by name and not there.
 
-    Each of several ranks needs a GPU of its own: where there are too few, auto is the CPU.
+    Each of several ranks needs a GPU of its own: where there are too few, auto is the CPU. ranks: how many there are
+    to be, where they are not yet.
     """
-    alone, here = across.world() == 1, int(os.environ.get("LOCAL_WORLD_SIZE", across.world()))
+    here = max(ranks, int(os.environ.get("LOCAL_WORLD_SIZE", across.world())))
+    alone = max(ranks, across.world()) == 1
     cuda = torch.cuda.is_available() and (alone or torch.cuda.device_count() >= here)
     there = {"cuda": cuda, "mps": alone and torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -97,6 +99,7 @@ class Bench:
         self._resume = resume
         self._saved: dict[str, Any] | None = resume.state if resume else None
         self._loops, self._onces, self._open = 0, 0, False
+        self._part = across.rank(), across.world()
         self._once_results: list[Any] = list(self._saved["once"]) if self._saved else []
         self._at: tuple[int, int] = (-1, 0)
         self._keep: tuple[Stateful, ...] = ()
@@ -147,7 +150,7 @@ class Bench:
         the set is smaller than a batch, or a batch not the same for every rank.
         """
         loop = self._loops
-        draws = Draws(len(dataset), batch, steps, self.setup.seed, loop, across.rank(), across.world())
+        draws = Draws(len(dataset), batch, steps, self.setup.seed, loop, *self._part)
         if isinstance(dataset, Memory):
             for step in self.steps(steps, keep):
                 yield self._ready(dataset.batch(draws[step]))

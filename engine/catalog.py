@@ -24,7 +24,7 @@ WINGS: dict[str, tuple[str, ...]] = {
     "backbones": (),
     "augmentation": ("randaugment", "learned_tta"),
     "representation": ("simclr", "moco", "moco_v3", "swav", "seer", "dino", "relic", "mae", "learnability"),
-    "semi": ("self_training", "paws"),
+    "semi": ("fine_tuning", "self_training", "paws"),
     "metric": (),
     "multilabel": (),
     "fewshot": ("prototypical",),

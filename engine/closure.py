@@ -71,10 +71,15 @@ class Reach:
     It does not tell where a definition stands, so that moving one to another file changes nothing.
     """
 
-    def __init__(self, trim: Callable[[ast.Call], None] = lambda call: None):
-        """trim: takes from a call, in place, what is not to count."""
+    def __init__(
+        self,
+        trim: Callable[[ast.Call], None] = lambda call: None,
+        told: Callable[[ast.Call], Iterable[tuple[Path, str]]] = lambda call: (),
+    ):
+        """trim: takes from a call, in place, what is not to count. told: files and names in them that a call, so
+        trimmed, reaches by strings."""
         self.text: set[str] = set()
-        self._trim = trim
+        self._trim, self._told = trim, told
         self._modules: dict[Path, Module] = {}
         self._seen: set[tuple[Path, str]] = set()
 
@@ -98,6 +103,9 @@ class Reach:
             elif isinstance(each, ast.ImportFrom):
                 for alias in each.names:
                     self._imported(each.module or "", alias.name)
+            elif isinstance(each, ast.Call):
+                for there, name in self._told(each):
+                    self.name(there, name)
 
     def name(self, path: Path, name: str) -> None:
         """Take in what `name` means in a file, and what always runs when the file is imported."""

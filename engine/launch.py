@@ -16,12 +16,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from engine.folder import EXIT, State, read_state, write_state
+from engine.folder import EXIT, State, granted, read_state, wishes, write_state
 from engine.lock import RUN, Lock, end_with_parent
 
 GRACE = 5.0
@@ -61,25 +61,33 @@ def joined() -> Iterator[None]:
 def launch(folder: Path, ranks: int) -> State:
     """Carry out the plan in `folder` by so many processes. Returns how it ended, which is then in state.json.
 
-    SIGTERM is handed to rank 0, which tells the others after its step; a terminal's Ctrl-C reaches it by itself.
-    ValueError when another process is at it.
+    SIGTERM is handed to rank 0, which tells the others after its step; a terminal's Ctrl-C reaches it by itself. One
+    that comes before the first step ends all. ValueError when another process is at it.
     """
     with Lock(folder / "live.lock", RUN):
         (folder / "fault.json").unlink(missing_ok=True)
     processes = start(folder, ranks)
+    asked = False
 
     def hand_on(number: int, _frame: object) -> None:
+        nonlocal asked
         if number == signal.SIGTERM:
+            asked = True
             with suppress(ProcessLookupError):
                 processes[0].send_signal(number)
 
     before = {number: signal.signal(number, hand_on) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        dead = attend(processes)
+        dead = attend(processes, lambda: 0.0 if asked and obeyed(processes[0]) else GRACE)
     finally:
         for number, action in before.items():
             signal.signal(number, action)
-    if dead is not None and processes[0].returncode not in ENDINGS:
+    if asked and obeyed(processes[0]):
+        wished = wishes(folder)
+        write_state(folder, "paused" if "pause" in wished and "cancel" not in wished else "cancelled")
+        granted(folder, "cancel")
+        granted(folder, "pause")
+    elif dead is not None and processes[0].returncode not in ENDINGS:
         code = processes[dead].returncode
         ended = {"cause": f"rank {dead} of {ranks} {how_ended(code)}, so all have ended", "hint": HINT, "instead": {}}
         write_state(folder, "failed", **(ended if code < 0 else fault(folder) or ended))
@@ -93,11 +101,10 @@ def start(folder: Path, ranks: int) -> list[subprocess.Popen[bytes]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     common = {
         "WORLD_SIZE": str(ranks), "LOCAL_WORLD_SIZE": str(ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
     }  # fmt: skip
-    common["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(max(1, cores // ranks)))
+    common["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(threads_each(ranks)))
     return [
         subprocess.Popen(
             [sys.executable, "-m", "engine", "--resume", str(folder)], stdin=subprocess.DEVNULL,
@@ -107,16 +114,27 @@ def start(folder: Path, ranks: int) -> list[subprocess.Popen[bytes]]:
     ]  # fmt: skip
 
 
-def attend(processes: list[subprocess.Popen[bytes]]) -> int | None:
+def threads_each(ranks: int) -> int:
+    """Threads of each of so many ranks, so that they do not crowd each other off the cores."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // ranks)
+
+
+def obeyed(process: subprocess.Popen[bytes]) -> bool:
+    """Whether SIGTERM has ended it, as before the first step: later it hears it, saves, and ends by itself."""
+    return process.poll() == -signal.SIGTERM
+
+
+def attend(processes: list[subprocess.Popen[bytes]], grace: Callable[[], float] = lambda: GRACE) -> int | None:
     """Wait for the end of all. Returns the first rank that died, None when all ended by themselves.
 
-    Once one is dead, the others have GRACE to say why they end, too; most often they wait for it in vain.
+    Once one is dead, the others have `grace` seconds to say why they end, too; most often they wait for it in vain.
     """
     dead, since = None, 0.0
     while any(process.poll() is None for process in processes):
         if dead is None:
             dead, since = first_dead(processes), time.monotonic()
-        elif time.monotonic() - since > GRACE:
+        elif time.monotonic() - since > grace():
             for process in processes:
                 process.kill()
         time.sleep(POLL)

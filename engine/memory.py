@@ -92,17 +92,18 @@ def peak(device: str) -> int:
     return most if sys.platform == "darwin" else most << 10
 
 
-def room(device: str) -> int:
-    """What this process may have: what is free now, and what it has."""
+def room(device: str, ranks: int = 1) -> int:
+    """What this process may have: what is free now, and what it has. On a CPU, `ranks` like it share that."""
     if device == "cuda":
         import torch
 
         return torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved()
-    return available() + used(device)
+    return (available() + used(device)) // ranks
 
 
-def stay_inside(device: str) -> None:
-    """Let this process take no more than there is room for, so that nobody else is harmed: it fails instead."""
+def stay_inside(device: str, ranks: int = 1) -> None:
+    """Let this process take no more than there is room for, so that nobody else is harmed: it fails instead. On a CPU,
+    `ranks` like it share that."""
     if device == "cuda":
         import torch
 
@@ -111,7 +112,7 @@ def stay_inside(device: str) -> None:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         data = next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmData"))
         most = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        resource.setrlimit(resource.RLIMIT_DATA, (data + int(SHARE * available()), most))
+        resource.setrlimit(resource.RLIMIT_DATA, (data + int(SHARE * available()) // ranks, most))
 
 
 def available() -> int:

@@ -121,7 +121,9 @@ class Lens(Generic[P]):
     images: (N, C, size, size) in [0, 1], fitted to the model's facts; one when takes is "image", None when it is
     "nothing". long: it takes seconds, so that it is asked for with a button instead of following the hand. goes_on: it
     can begin from any report of an earlier look, which `look` is given as a fifth argument, or None. wide: pixels a
-    side at which it gets the pictures, where it does not take them as the model does.
+    side at which it gets the pictures, where it does not take them as the model does. ends(model, images): how far
+    whole-numbered knobs go with these, where that is less far than declared; a page's sliders end there.
+    apart(one, other): what is not the same for two models side by side though their knobs are, in a sentence.
     """
 
     name: str
@@ -133,6 +135,8 @@ class Lens(Generic[P]):
     long: bool = False
     goes_on: bool = False
     wide: int | None = None
+    ends: Callable[[Any, Tensor | None], Mapping[str, int]] = lambda model, images: {}
+    apart: Callable[[Any, Any], str] = lambda one, other: ""
 
     def given(self, images: Tensor, pick: int = 0) -> Tensor | None:
         """What it is to look at, of the pictures at hand: all of them, the one that was picked, or none.
@@ -158,7 +162,8 @@ class Claim:
 
     figure: the number in the last report that is compared. arms: name -> knobs that differ from the demo; the first is
     the method, the second the contrast. baseline: the number in the same report that the demo must beat. course:
-    numbers that the receipt keeps at each evaluation of every arm, and with them a map of test pictures.
+    numbers that the receipt keeps at each evaluation of every arm, and with them a map of test pictures. also: other
+    data -> knobs that differ from the demo, with which the figure is measured, too.
     """
 
     says: str
@@ -167,6 +172,7 @@ class Claim:
     baseline: str
     higher: bool = True
     course: tuple[str, ...] = ()
+    also: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

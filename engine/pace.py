@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from engine.bench import Bench, Setup
+from engine.bench import Bench, Setup, find_device
 
 PLAIN = 8
 """Steps after a loop's first that are timed."""
@@ -79,11 +79,16 @@ def estimate(loops: list[Loop], steps: int, *, tail: float = 0.0, underway: floa
 
 
 class Sampling(Bench):
-    """A bench whose loops go from their first steps over one that evaluates straight to their last."""
+    """A bench whose loops go from their first steps over one that evaluates straight to their last.
+
+    Of a run of several ranks it does what the first of them would: on its device, with its part of each batch.
+    """
 
     def __init__(self, setup: Setup, patience: float):
         """patience: seconds after which a loop has had enough plain steps; one is done in any case."""
-        super().__init__(setup)
+        device = find_device(setup.device, setup.ranks).type
+        super().__init__(Setup.make(setup.model_dump() | {"device": device}))
+        self._part = 0, setup.ranks
         self.patience = patience
         self.loops: list[Loop] = []
         self.tail = 0.0

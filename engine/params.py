@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 Preset = Literal["tiny", "demo", "paper"]
 Kind = Literal["bool", "int", "float", "text", "choice", "choices"]
@@ -81,6 +81,20 @@ class Params(BaseModel):
             shown = {key: extra[key] for key in ("low", "high", "paper", "unit", "log", "fold", "brush", "picture")}
             found.append(Knob(name, kind, info.default, info.description or "", choices=choices, **shown))
         return tuple(found)
+
+    @classmethod
+    def up_to(cls, ends: Mapping[str, int]) -> type[Self]:
+        """The same knobs, of which those named end there, if they went further; defaults are brought back with them."""
+        lower: dict[str, Any] = {}
+        for name, end in ends.items():
+            info, extra = cls.model_fields[name], _extra(cls, name)
+            if extra["high"] is None or end < extra["high"]:
+                end = max(end, extra["low"])
+                lower[name] = (
+                    info.annotation,
+                    knob(min(info.default, end), info.description or "", **extra | {"high": end}),
+                )
+        return create_model(cls.__name__, __base__=cls, **lower) if lower else cls
 
 
 def _extra(cls: type[Params], name: str) -> dict[str, Any]:

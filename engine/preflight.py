@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.launch import threads_each
 from engine.threads import wait_asleep
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ TIGHT = 0.9
 """Part of the room above which a step's memory is worth a remark."""
 
 STEP = "one step"
+UNSEEN = "time was up before every part of the training was seen"
 
 
 @dataclass
@@ -46,11 +48,13 @@ class Preflight:
 
     steps: of the whole run; measured: those that were done here. start_seconds: until the first step begins;
     step_seconds: the median; look_seconds: what an evaluation adds; seconds: the whole run. peak_mb: how much memory
-    the training took, of room_mb that it could have. instead: knobs with which it may run.
+    the training took, of room_mb that it could have. instead: knobs with which it may run. ranks: processes that are
+    to share each batch; then all was measured of the first of them alone, with its part.
     """
 
     method: str = ""
     device: str = ""
+    ranks: int = 1
     steps: int = 0
     measured: int = 0
     peak_mb: int | None = None
@@ -87,7 +91,8 @@ class Check:
 
         self.method, self.values = method(plan["method"]), plan["values"]
         self.params, self.setup = self.method.params.make(plan["values"]), Setup.make(plan["setup"])
-        self.found = Preflight(method=plan["method"], steps=self.method.steps(self.params))
+        ranks = self.setup.ranks
+        self.found = Preflight(method=plan["method"], steps=self.method.steps(self.params), ranks=ranks)
         self.limit, self._ready = limit, time.monotonic()
         self._process = self._ready if since is None else since
         self._doing, self._doing_since = "checking the data", self._ready
@@ -133,8 +138,8 @@ class Check:
         self._now("opening the data")
         self._bench = bench = Sampling(self.setup, self.limit / 10)
         device = self.found.device = bench.device.type
-        before, self.found.room_mb = memory.used(device), memory.room(device) >> 20
-        memory.stay_inside(device)
+        before, self.found.room_mb = memory.used(device), memory.room(device, self.setup.ranks) >> 20
+        memory.stay_inside(device, self.setup.ranks)
         facts = bench.facts(self.params)
         self._now("building the model")
         model = self.method.build(self.params, facts)
@@ -153,7 +158,7 @@ class Check:
                     probe.look(bench.done)
                     bench.begin()
                 if self.left < 0:
-                    self.found.remarks.append("time was up before every part of the training was seen")
+                    self.found.remarks.append(UNSEEN)
                     return
                 self._now(STEP)
         bench.end()
@@ -161,7 +166,8 @@ class Check:
     def too_late(self) -> None:
         """Tell that time is up in the midst of something; called by another thread."""
         took = time.monotonic() - self._doing_since
-        self.found.remarks.append(f"{self._doing} takes more than {took:.1f} s")
+        usual = self._doing == STEP and self._bench is not None and self._bench.measured and took < 1
+        self.found.remarks.append(UNSEEN if usual else f"{self._doing} takes more than {took:.1f} s")
 
     def result(self) -> Preflight:
         """What was found."""
@@ -177,6 +183,9 @@ class Check:
                 looks = sum(loop.looks for loop in bench.loops)
                 probed = self._probe.forecast(seen.whole, looks) if self._probe else 0.0
                 found.seconds = found.start_seconds + seen.whole + probed
+        if found.ranks > 1 and found.measured:
+            found.remarks.append(f"seen of one of {found.ranks} processes alone: that they tell one another their "
+                                 "gradients after each step takes longer still")  # fmt: skip
         if found.peak_mb and found.room_mb and found.peak_mb > TIGHT * found.room_mb:
             found.remarks.append(f"memory is tight: training takes {found.peak_mb:,} MB of {found.room_mb:,} MB")
         return found
@@ -198,7 +207,8 @@ class Check:
         use = None
         if is_out_of_memory(error) and self._fixed:
             device = self.found.device
-            use = memory.Use(memory.peak(device) + memory.asked(error), self._fixed, memory.room(device))
+            room = memory.room(device, self.setup.ranks)
+            use = memory.Use(memory.peak(device) + memory.asked(error), self._fixed, room)
         told = explain(error, self.values, use)
         self.found.problems.append(". ".join(filter(None, (told.cause.rstrip("."), told.hint))))
         self.found.instead = dict(told.instead)
@@ -243,6 +253,8 @@ def main(arguments: Sequence[str]) -> None:
     with suppress(OSError):  # should memory run out after all, let the kernel end this process and no run
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     plan = json.load(sys.stdin)
+    if (ranks := plan["setup"].get("ranks", 1)) > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads_each(ranks)))
     check = Check(plan, float(arguments[0]) if arguments else LIMIT, since)
     once = threading.Lock()
 

@@ -10,7 +10,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +20,10 @@ from engine import arms
 from engine.assets import ROOT, record
 from engine.catalog import card, ids
 from engine.closure import Reach, module
+from engine.data import LOADERS
 from engine.files import replace_file
+
+CODE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What `measure` found. arms: name -> outcomes in the order of the seeds; the first arm is the method.
+    """What `measure` found. arms: name -> outcomes in the order of the seeds; the first arm is the method. also: the
+    same of what the claim measures beside its arms.
 
     code: the `fingerprint` of the code that was measured.
     """
@@ -53,6 +57,7 @@ class Receipt:
     machine: str
     code: str
     arms: Mapping[str, list[Outcome]] = field(default_factory=dict)
+    also: Mapping[str, list[Outcome]] = field(default_factory=dict)
 
     @property
     def gains(self) -> list[float]:
@@ -93,13 +98,15 @@ def read(id: str, root: Path = ROOT) -> Receipt | None:
         found = json.loads(path(id, root).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    measured = {arm: [Outcome(**outcome) for outcome in outcomes] for arm, outcomes in found.pop("arms").items()}
-    return Receipt(**found, arms=measured)
+    for part in ("arms", "also"):
+        runs = found.get(part, {})
+        found[part] = {name: [Outcome(**outcome) for outcome in outcomes] for name, outcomes in runs.items()}
+    return Receipt(**found)
 
 
-def outcome(id: str, values: Mapping[str, Any], seed: int) -> tuple[Outcome, dict[str, Any]]:
-    """Run the demo once on one CPU thread. Beside the outcome: of seed 0, where the claim keeps a course, what
-    `arms.Trace` told, else nothing."""
+def outcome(id: str, values: Mapping[str, Any], seed: int, followed: bool = True) -> tuple[Outcome, dict[str, Any]]:
+    """Run the demo once on one CPU thread. Beside the outcome: of seed 0, where it is `followed` and the claim keeps a
+    course, what `arms.Trace` told, else nothing."""
     import torch
 
     from engine.bench import Bench, Setup
@@ -112,7 +119,7 @@ def outcome(id: str, values: Mapping[str, Any], seed: int) -> tuple[Outcome, dic
     params = method.params.make(values)
     bench = Bench(Setup.make({"seed": seed, "device": "cpu"}))
     model = method.build(params, bench.facts(params))
-    trace = arms.Trace(method, model, params, bench) if method.claim.course and seed == 0 else None
+    trace = arms.Trace(method, model, params, bench) if followed and method.claim.course and seed == 0 else None
     last: dict[str, Any] = {}
     course: dict[str, list[float]] = {}
     for last in drive(method, model, params, bench):
@@ -129,16 +136,19 @@ def outcome(id: str, values: Mapping[str, Any], seed: int) -> tuple[Outcome, dic
 
 
 def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, workers: int | None = None) -> Receipt:
-    """Run every arm of the claim over seeds 0 .. seeds-1 and store the receipt. `told` hears of each finished run."""
+    """Run every arm of the claim over seeds 0 .. seeds-1, and what is measured beside them; store the receipt.
+
+    `told` hears of each finished run.
+    """
     from engine.catalog import method as find
 
     claim = find(id).claim
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers or os.cpu_count(), mp_context=context) as pool:
         jobs = {
-            pool.submit(outcome, id, values, seed): (arm, seed)
+            pool.submit(outcome, id, values, seed, arm in claim.arms): (arm, seed)
             for seed in range(seeds)
-            for arm, values in claim.arms.items()
+            for arm, values in (*claim.arms.items(), *claim.also.items())
         }
         found: dict[tuple[str, int], Outcome] = {}
         traces: dict[str, dict[str, Any]] = {}
@@ -152,7 +162,9 @@ def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, worker
                  f"{claim.baseline} {one.baseline:.4g}, {one.cpu:.0f} CPU-s")  # fmt: skip
     if traces:
         arms.write(id, {arm: traces[arm] for arm in claim.arms}, classes_of(id))
-    outcomes = {arm: [found[arm, seed] for seed in range(seeds)] for arm in claim.arms}
+    outcomes, also = (
+        {arm: [found[arm, seed] for seed in range(seeds)] for arm in part} for part in (claim.arms, claim.also)
+    )
     receipt = Receipt(
         id,
         claim.says,
@@ -163,6 +175,7 @@ def measure(id: str, seeds: int = 3, told: Callable[[str], None] = print, worker
         machine(),
         fingerprint(id),
         outcomes,
+        also,
     )
     path(id).parent.mkdir(parents=True, exist_ok=True)
     replace_file(path(id), (json.dumps(asdict(receipt), indent=1, ensure_ascii=False) + "\n").encode())
@@ -180,12 +193,12 @@ def classes_of(id: str) -> tuple[str, ...]:
 
 def fingerprint(id: str) -> str:
     """A hash of the code that decides what the demo learns: what `METHOD` builds, trains and claims, and all that this
-    reaches by name in the engine's parts (see `engine.closure`).
+    reaches by name in the engine's parts (see `engine.closure`); data and methods that knobs and claims name, too.
 
     Comments, docstrings, lenses, exhibits, sweeps, the claim in words and what knobs say and allow do not count, nor in
     which file a definition stands: writing a measured figure down, or a better sentence, does not change it.
     """
-    path, reach = card(id).path, Reach(trim=_unsaid)
+    path, reach = card(id).path, Reach(_unsaid, _named)
     for statement in module(path).bound["METHOD"]:
         reach.node(path, statement)
     return hashlib.sha256("".join(sorted(reach.text)).encode()).hexdigest()[:16]
@@ -200,6 +213,18 @@ def _unsaid(call: ast.Call) -> None:
         call.args = []
     elif name == "knob":
         call.args, call.keywords = call.args[:1], []
+
+
+def _named(call: ast.Call) -> Iterator[tuple[Path, str]]:
+    """Where that stands which the strings in a knob or a claim name: data sources, and methods whose demo is used."""
+    if isinstance(call.func, ast.Name) and call.func.id in ("knob", "Claim"):
+        for node in ast.walk(call):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                if source := LOADERS.get(node.value.partition(":")[0]):
+                    file, function = source.split(".")
+                    yield CODE / "data" / f"{file}.py", function
+                elif node.value in ids():
+                    yield card(node.value).path, "METHOD"
 
 
 def machine() -> str:

@@ -89,7 +89,6 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     probe = Probe(folder, method, model, params, bench)
     device = bench.device.type
     fixed = memory.fixed_part(model, device) >> 20
-    write_state(folder, "running", step=bench.done, steps=method.steps(params), device=device, fixed_mb=fixed)
 
     def save() -> Path:
         record.flush()  # a loss that is not finite says more than the weights that it broke
@@ -105,6 +104,8 @@ def _train(folder: Path, plan: Plan, watch: Callable[[int, Report], None] | None
     cause = None
     saved = told = time.monotonic()
     with caught_signals() as signals, naming_what_broke(model), record:
+        # Whoever reads this may end the run by a signal: it is heard from here on.
+        write_state(folder, "running", step=bench.done, steps=method.steps(params), device=device, fixed_mb=fixed)
         if not resume:
             mark()
         for report in drive(method, model, params, bench):

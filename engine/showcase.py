@@ -58,6 +58,12 @@ VARIANTS = {
          "lr": 0.006, "dropout": 0.3, "width": 12},
         "scenes:scene32b",
     ),
+    "representation.mae.objects": Variant(
+        "representation.mae", "Masked autoencoder · objects in colour",
+        {"data": "objects", "size": 32, "width": 96, "depth": 4, "heads": 3, "decoder_width": 96, "decoder_depth": 2,
+         "decoder_heads": 3, "batch": 64, "steps": 5000, "lr": 0.002, "warmup": 200},
+        "objects",
+    ),
 }  # fmt: skip
 """By the name under which each is opened."""
 

@@ -31,7 +31,7 @@ from engine.method import (
     Scatter,
     Table,
 )
-from lab import light_plots, pictures, plots
+from lab import light_plots, matrix_plots, pictures, plots
 from lab.pictures import words
 from lab.plots import Plot
 
@@ -54,6 +54,8 @@ Figure = Image.Image | Plot | Reel | Sheet
 DRAWN = {Pictures: pictures.pictures, Overlay: pictures.overlay, Boxes: pictures.boxes, Masks: pictures.masks}
 PICTURES = tuple(DRAWN)
 """The kinds that are drawn as one picture, and what draws their tiles."""
+SMALL = 96
+"""Pixels: pictures less wide are sent as they are, for the browser to enlarge."""
 POINTED = (Scatter, Graph, Film)
 """The kinds that one points at or plays: they need more than a still drawing."""
 
@@ -75,7 +77,7 @@ def draw(exhibit: Exhibit, values: Mapping[str, Any], dark: bool = False) -> lis
         case Curves():
             return [plots.curves(names, values, exhibit.over, exhibit.mark)]
         case Matrix():
-            return [plots.matrix(name, values) for name in names]
+            return [matrix_plots.matrix(name, values, names) for name in names]
         case Scatter():
             return [plots.scatter(names, values, exhibit.axes)]
         case Bars():
@@ -104,9 +106,13 @@ def jpeg(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def data_url(image: Image.Image) -> str:
-    """A picture as an address that holds it."""
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg(image)).decode()
+def data_url(image: Image.Image, exact: bool = False) -> str:
+    """A picture as an address that holds it. exact: every pixel as it is, as small pictures need that are enlarged."""
+    if not exact:
+        return "data:image/jpeg;base64," + base64.b64encode(jpeg(image)).decode()
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def portable(exhibits: Sequence[Exhibit], values: Mapping[str, Any], dark: bool = False) -> list[dict[str, Any]]:
@@ -125,26 +131,51 @@ def _figures(exhibit: Exhibit, values: Mapping[str, Any], dark: bool) -> list[di
     drawn_there: list[dict[str, Any] | None] = [None]
     match exhibit:
         case Matrix(names=names):
-            drawn_there = [light_plots.heat(name, values) for name in names]
+            drawn_there = [light_plots.heat(name, values, names) for name in names]
         case Bars(names=names):
             drawn_there = [light_plots.bars(names, values)]
         case Curves(names=names, over=over):
             drawn_there = [light_plots.small_curves(names, values, over)]
+        case Pictures() | Overlay() | Boxes() | Masks():
+            drawn_there = [mosaic(exhibit, values, dark)]
     found = [figure for figure in drawn_there if figure]
     return found if len(found) == len(drawn_there) else [_sent(figure, dark) for figure in draw(exhibit, values, dark)]
+
+
+def mosaic(exhibit: Exhibit, values: Mapping[str, Any], dark: bool) -> dict[str, Any]:
+    """Pictures in all their columns, in one file without gaps or words, and what the browser lays out around them."""
+    names = exhibit.names
+    count = min(len(values[names[0]]), pictures.MOST)
+    own = None if isinstance(exhibit, Boxes) else small(*[values[name] for name in names if np.ndim(values[name]) == 4])
+    columns, legend = DRAWN[type(exhibit)](names, values, own or 0)
+    wide = pictures.cell_size(len(columns), count)
+    first, paper = next(iter(columns.values()))[0], "#151514" if dark else "#fbfaf7"
+    return {"mosaic": {
+        "tiles": data_url(pictures.ribbon(columns, paper), exact=own is not None), "across": len(columns),
+        "names": [words(name) for name in columns], "count": count, "ratio": first.width / first.height,
+        "beside": pictures.beside(len(columns), count), "wide": wide, "crisp": own is not None and 2 * own <= wide,
+        "legend": [["#{:02x}{:02x}{:02x}".format(*ink), says] for ink, says in legend],
+    }}  # fmt: skip
+
+
+def small(*shown: Any) -> int | None:
+    """The width of pictures (N, C, H, W) that the browser enlarges; None where they are large or differ."""
+    widths = {np.shape(one)[-1] for one in shown}
+    return widths.pop() if len(widths) == 1 and max(widths) < SMALL else None
 
 
 def tiles(exhibit: Pictures, values: Mapping[str, Any], wide: int = 0) -> dict[str, Any]:
     """Pictures in one file, under one another, and what stands below each: words, and numbers as bars.
 
-    wide: pixels that each is wide; 0: its own, small ones enlarged.
+    wide: pixels that large ones are wide; 0: their own.
     """
     shown = np.asarray(values[exhibit.names[0]])[: pictures.MOST]
-    wide = wide or (shown.shape[-1] if shown.shape[-1] >= 96 else min(192, 4 * shown.shape[-1]))
-    columns = {exhibit.names[0]: [pictures.tile(pictures.rgb(each), wide) for each in shown]}
+    own = small(shown)
+    columns = {exhibit.names[0]: [pictures.tile(pictures.rgb(each), own or wide or each.shape[-1]) for each in shown]}
     below = {name: values[name] for name in exhibit.under if name in values}
     return {
-        "tiles": data_url(pictures.ribbon(columns)), "count": len(shown), "ratio": shown.shape[-1] / shown.shape[-2],
+        "tiles": data_url(pictures.ribbon(columns), exact=own is not None), "count": len(shown),
+        "crisp": own is not None, "ratio": shown.shape[-1] / shown.shape[-2],
         "words": [[str(row[i]) for row in below.values() if isinstance(row[i], str)] for i in range(len(shown))],
         "bars": [{words(name): round(float(row[i]), 4) for name, row in below.items() if not isinstance(row[i], str)}
                  for i in range(len(shown))],
@@ -157,9 +188,7 @@ def _sent(figure: Figure, dark: bool) -> dict[str, Any]:
             return {"svg": marked(svg(json.dumps(figure.unmarked().whole(dark))), figure.mark, dark)}
         case Sheet():
             return {"columns": figure.columns}
-        case Reel():
-            return {"picture": data_url(raster(figure, dark))}
-    return {"picture": data_url(figure)}
+    return {"picture": data_url(raster(figure, dark))}
 
 
 @lru_cache(maxsize=128)

@@ -16,7 +16,7 @@ class Following(StreamingResponse):
     closed when nobody listens any more, also when that was so from the first."""
 
     def __init__(self, first: str | bytes, pieces: Generator[str | bytes], media_type: str = "application/x-ndjson"):
-        super().__init__(self._all(first), media_type=media_type)
+        super().__init__(self._all(first), headers={"Content-Encoding": "identity"}, media_type=media_type)
         self._pieces = pieces
 
     async def _all(self, first: str | bytes) -> AsyncIterator[str | bytes]:

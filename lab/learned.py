@@ -27,6 +27,11 @@ from lab.what_if import SAYS
 Along = Literal["seconds", "step"]
 NUMBERS = ("neighbours", "probe", "directions", "deviation")
 """What is compared, in this order: what features are worth, and whether they collapse."""
+SHARES = NUMBERS[:2]
+"""Those that are shares right, beside which supervised training is drawn."""
+SUPERVISED, GREY = "semi.fine_tuning", "#8a8a8a"
+USUAL, COLOUR = "garments", "objects"
+"""The pictures of the demos, and the others on which receipts measure methods, too."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,6 @@ class Learner:
     arm: str
     place: int
     outcomes: Sequence[Outcome]
-    untrained: float
 
     @property
     def name(self) -> str:
@@ -55,8 +59,9 @@ class Learner:
         )
 
 
-def learners(contrasts: bool = False) -> list[Learner]:
-    """Every method whose receipt kept what its features were worth; with `contrasts`, its other arms, too."""
+def learners(on: str = USUAL, contrasts: bool = False) -> list[Learner]:
+    """Every method whose receipt kept what its features were worth, learned and judged `on` these pictures; with
+    `contrasts`, its other arms, too, which were measured on the usual ones only."""
     found: list[Learner] = []
     place = 0
     for card in catalog.cards():
@@ -64,24 +69,51 @@ def learners(contrasts: bool = False) -> list[Learner]:
         if receipt is None:
             continue
         told = {arm: outcomes for arm, outcomes in receipt.arms.items() if "neighbours" in outcomes[0].course}
+        if not told:
+            continue
+        if on != USUAL:
+            told = {"": receipt.also[on]} if on in receipt.also else {}
         for at, (arm, outcomes) in enumerate(told.items()):
             if at == 0 or contrasts:
-                untrained = statistics.fmean(one.baseline for one in outcomes)
-                found.append(Learner(card.id, card.title, arm if at else "", place, outcomes, untrained))
-        place += bool(told)
+                found.append(Learner(card.id, card.title, arm if at else "", place, outcomes))
+        place += 1
     return found
 
 
-def figures(found: Sequence[Learner], along: Along) -> list[dict[str, Any]]:
-    """Each number over the training, as `lab.components.overlay` draws it; contrasts are dashed."""
+def references(on: str = USUAL) -> dict[str, float]:
+    """What the labels give on these pictures without learning from any others: the share right, from the receipt of
+    supervised training; empty before it was measured there."""
+    receipt = receipts.read(SUPERVISED)
+    if receipt is None:
+        return {}
+    few, every = (
+        (receipt.arms["from scratch"], receipt.arms["all labels"]) if on == USUAL
+        else (receipt.also.get(f"{on}, from scratch", ()), receipt.also.get(f"{on}, all labels", ()))
+    )  # fmt: skip
+    if not few or not every:
+        return {}
+    return {
+        "nearest by pixels": statistics.fmean(one.course["pixels"][-1] for one in few),
+        "supervised by as few labels": statistics.fmean(one.figure for one in few),
+        "supervised by all labels": statistics.fmean(one.figure for one in every),
+    }
+
+
+def figures(found: Sequence[Learner], along: Along, on: str = USUAL) -> list[dict[str, Any]]:
+    """Each number over the training, as `lab.components.overlay` draws it; contrasts and references are dashed."""
     told = []
+    last = max((points[-1, 0] for one in found if len(points := one.points(NUMBERS[0], along))), default=0.0)
+    flat = [{"name": name, "colour": GREY, "dashed": True, "at": [0.0, last], "value": [value, value]}
+            for name, value in references(on).items()]  # fmt: skip
     for number in NUMBERS:
         lines = [
             {"name": one.name, "colour": colour_of(one.place), "dashed": bool(one.arm) or one.place >= len(COLOURS),
              "at": short(points[:, 0]), "value": short(points[:, 1])}
             for one in found if len(points := one.points(number, along))
         ]  # fmt: skip
-        asked = {"number": number, "along": along, "contrasts": int(any(one.arm for one in found))}
+        asked = {"number": number, "along": along, "on": on, "contrasts": int(any(one.arm for one in found))}
+        if lines and number in SHARES:
+            lines += flat
         if lines:
             address = "/api/learned/script?" + urlencode(asked)
             told.append({"says": words(number), "lines": lines, "script": address})
@@ -114,13 +146,14 @@ def table(found: Sequence[Learner]) -> dict[str, list]:
 
 
 def send_script(request: Request) -> Response:
-    """GET: the Python file that draws one number of all these methods. number, along, contrasts: as on the page."""
+    """GET: the Python file that draws one number of all these methods. number, along, on, contrasts: as on the page."""
     asked = request.query_params
     along = next((each for each in get_args(Along) if each == asked.get("along", "seconds")), None)
     if along is None:
         raise ValueError(f"along: there is no axis {asked['along']!r}; choose {' or '.join(get_args(Along))}")
     number = asked["number"]
-    values = {one.name: one.points(number, along) for one in learners(asked.get("contrasts") == "1")}
+    found = learners(asked.get("on", USUAL), asked.get("contrasts") == "1")
+    values = {one.name: one.points(number, along) for one in found}
     values = {name: points for name, points in values.items() if len(points)}
     if not values:
         raise ValueError(f"no receipt kept {number!r}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lab import plots
+from lab import matrix_plots, plots
 from lab.pictures import COLOURS
 from lab.sweep_plots import INK, PAPER, light, shade
 
@@ -20,14 +20,14 @@ APART = 8
 """Curves above this number stand apart, each in a frame of its own."""
 
 
-def heat(name: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A heat map of (R, C) with its numbers: a table whose cells are shaded."""
-    plot = plots.matrix(name, values)
+def heat(name: str, values: Mapping[str, Any], among: Sequence[str]) -> dict[str, Any] | None:
+    """A heat map of (R, C) with its numbers: a table whose cells are shaded, on one scale with those `among` it."""
+    plot = matrix_plots.matrix(name, values, among)
     shape = np.shape(values[name])
     if shape[0] * shape[1] > CELLS:
         return None
     table = np.asarray(values[name], np.float64)
-    low, high = (float(np.nanmin(table)), float(np.nanmax(table))) if table.size else (0.0, 0.0)
+    low, high = matrix_plots.range_of(among, values) if table.size else (0.0, 0.0)
     whole = bool(np.all(np.round(table) == table))
     fills = [[shade((value - low) / (high - low) if high > low else 1.0) for value in row] for row in table.tolist()]
     return {"heat": {
@@ -55,7 +55,7 @@ def bars(names: Sequence[str], values: Mapping[str, Any]) -> dict[str, Any] | No
 
 def short(value: float) -> str:
     """A number beside its bar."""
-    return "< 0.001" if 0 < value < 0.001 else f"{value:.3g}"
+    return "< 0.001" if 0 < value < 0.001 else f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def small_curves(names: Sequence[str], values: Mapping[str, Any], over: str) -> dict[str, Any] | None:

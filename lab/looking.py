@@ -89,6 +89,13 @@ class Looker:
         read = [decode(file) if isinstance(file, Path) else decode(file[1], file[0]) for file in files[:MOST]]
         return torch.stack([fit(picture, facts) for picture in read]).float().div(255)
 
+    def ends(self, lens: Lens, images: Tensor | None) -> Mapping[str, int]:
+        """How far the knobs of a lens go with this model and these pictures."""
+        return lens.ends(self._seen_by(lens), images)
+
+    def _seen_by(self, lens: Lens) -> Any:
+        return self.model if lens in self.opened.lenses else self.classifier or self.segmenter or self.model
+
     def answers(
         self, lens: Lens, params: Params, images: Tensor | None, seed: int = 0
     ) -> Generator[dict[str, Any], None, None]:
@@ -111,8 +118,7 @@ class Looker:
             given = None if images is None else images.to(bench.device)
             if earlier is not None:
                 earlier = {name: one.to(bench.device) if torch.is_tensor(one) else one for name, one in earlier.items()}
-            model = self.model if lens in self.opened.lenses else self.classifier or self.segmenter or self.model
-            yield from lens.answers(model, params, given, bench, earlier)
+            yield from lens.answers(self._seen_by(lens), params, given, bench, earlier)
 
 
 def arrays(report: Mapping[str, Any]) -> dict[str, Any]:

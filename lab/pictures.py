@@ -220,11 +220,14 @@ def mosaic(columns: Columns, legend: Legend, dark: bool = False) -> Image.Image:
     return sheet
 
 
-def ribbon(columns: Columns) -> Image.Image:
-    """All images under one another, each in all its columns, without gaps or words: to be cut where it is shown."""
+def ribbon(columns: Columns, paper: str = "black") -> Image.Image:
+    """All images under one another, each in all its columns, without gaps or words: to be cut where it is shown.
+
+    paper: what is seen beside one that is less high than the first.
+    """
     rows = list(zip(*columns.values(), strict=False))
     width, height = rows[0][0].size
-    sheet = Image.new("RGB", (width * len(columns), height * len(rows)))
+    sheet = Image.new("RGB", (width * len(columns), height * len(rows)), paper)
     for down, row in enumerate(rows):
         for across, image in enumerate(row):
             sheet.paste(image, (across * width, down * height))

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lab.pictures import COLOURS, HEAT, rgb, words
+from lab.pictures import COLOURS, rgb, words
 
-HEAT_CODES = tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in HEAT)
 POINTS, THUMBNAILS, STAMPS, BINS, MARK = 400, 1000, 60, 30, 2
 """Points of a curve; of a scatter, those with a picture under the pointer, and those drawn as one where places are
 measured; bins of a histogram; width of a marking line."""
@@ -146,41 +145,6 @@ def curves(names: Sequence[str], values: Mapping[str, Any], over: str = "step", 
         layers.append({"mark": {"type": "rule", "strokeWidth": MARK}, "encoding": here})
     spec = {"height": max(300, 24 * len(names) + 40), "encoding": encoding, "layer": layers}
     return Plot(spec, rows, mark=share)
-
-
-def matrix(name: str, values: Mapping[str, Any]) -> Plot:
-    """A heat map of (R, C) with its numbers; named by `rows` and `columns` where they fit, else by `classes`."""
-    table = np.asarray(values[name], np.float64)
-    down, across = (
-        next((named for named in (values.get(axis, ()), values.get("classes", ())) if len(named) == size),
-             [str(i) for i in range(size)])
-        for axis, size in zip(("rows", "columns"), table.shape, strict=True)
-    )  # fmt: skip
-    rows: dict[str, list[Any]] = {
-        "row": [down[i] for i in range(len(down)) for _ in across],
-        "column": [word for _ in down for word in across],
-        "value": table.ravel().tolist(),
-    }
-    middle = float(np.nanmin(table) + np.nanmax(table)) / 2
-    many = table.size > 400
-    axis: dict[str, Any] = {"title": None, "labelLimit": 140, "labels": not many, "ticks": not many,
-                            "labelOverlap": False}  # fmt: skip
-    turned = -40 if max(map(len, across)) > 8 else 0  # a cell is about eight letters wide
-    places = {
-        "x": {"field": "column", "type": "ordinal", "sort": across, "axis": axis | {"labelAngle": turned}},
-        "y": {"field": "row", "type": "ordinal", "sort": down, "axis": axis},
-    }
-    tooltip = [{"field": "row"}, {"field": "column"}, {"field": "value", "format": ".4g"}]
-    shade = {"field": "value", "type": "quantitative", "scale": {"range": list(HEAT_CODES)}, "legend": None}
-    cell = {"type": "rect", "width": {"band": 1.04}, "height": {"band": 1.04}}
-    layers: list[dict[str, Any]] = [{"mark": cell, "encoding": {"color": shade, "tooltip": tooltip}}]
-    if not many:
-        ink = {"condition": {"test": f"datum.value > {middle}", "value": "#1d1c1a"}, "value": "white"}
-        whole = bool(np.all(np.round(table) == table))
-        number = {"field": "value", "type": "quantitative", "format": "d" if whole else ".2f"}
-        layers.append({"mark": {"type": "text", "fontSize": 13}, "encoding": {"text": number, "color": ink}})
-    height, width = (380, 420) if many else (100 + 56 * len(down), 140 + 64 * len(across))
-    return Plot({"title": words(name), "height": height, "encoding": places, "layer": layers}, rows, width)
 
 
 def scatter(names: Sequence[str], values: Mapping[str, Any], axes: Sequence[str] = ()) -> Plot:

@@ -12,6 +12,7 @@ from engine.showcase import folder as shipped
 from lab import warm
 from lab.home import ID
 from lab.models import called
+from lab.parts.choices import named_choice
 from lab.parts.play import Stored, answers_in, chosen_lens, stored_answers, through
 from lab.parts.tabs import tabs
 from lab.runs import all_runs, find
@@ -86,10 +87,10 @@ def chosen_model(options: Sequence[str], beside: bool = False) -> str:
     checkpoints, one of its steps. beside: the second model of the page, "" for none.
     """
     key = "beside" if beside else "model"
-    model = st.selectbox(
-        "Another model beside" if beside else "Model", options, index=None if beside else 0, format_func=called,
-        key=key, bind="query-params", width=280 if beside else 400, label_visibility="collapsed",
-        accept_new_options=True, placeholder="Beside it: another model",
+    model = named_choice(
+        st.selectbox, "Another model beside" if beside else "Model", options, key=key, format_func=called,
+        usual=None if beside else options[0], width=280 if beside else 400,
+        label_visibility="collapsed", accept_new_options=True, placeholder="Beside it: another model",
     )  # fmt: skip
     if not model or not ID.fullmatch(model):
         return model or ""

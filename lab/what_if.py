@@ -33,6 +33,7 @@ SAYS = {
     "entropy of a picture": "How undecided the teacher is about a picture, in nats: 0 is sure of one class.",
     "entropy of all": "How evenly its opinions use the classes, in nats: 0 is one class for all.",
     "accuracy": "How often the method itself knows a test picture's class.",
+    "on the labelled": "How often it knows the pictures whose labels it learns from.",
     "elsewhere": "How often the nearest know it before another background: the mean of grey, noise and photographs.",
     "on photographs": "How often the nearest know it before a part of a photograph.",
     "contrast": "How hard a view finds its own picture among others, in nats.",

@@ -14,20 +14,26 @@ st.markdown(
     width=1060,
 )
 with st.container(horizontal=True, vertical_alignment="bottom"):
+    on = st.segmented_control(
+        "Pictures", (learned.USUAL, learned.COLOUR), default=learned.USUAL, required=True, key="on",
+        bind="query-params", help="Grey garments in ten classes, or one of twenty objects in colour on a photograph.",
+    )  # fmt: skip
     along = st.segmented_control(
         "Along", ("seconds", "step"), default="seconds", required=True, key="along", bind="query-params",
         help="Seconds of one CPU core, evaluations included.",
     )  # fmt: skip
     contrasts = st.toggle(
-        "Contrasts, too", key="contrasts", bind="query-params",
+        "Contrasts, too", key="contrasts", bind="query-params", disabled=on != learned.USUAL,
         help="Dashed: what each method becomes without something that its claim is about.",
     )  # fmt: skip
-found = learned.learners(contrasts)
+found = learned.learners(on, contrasts and on == learned.USUAL)
 if not found:
     st.markdown("Nothing was measured yet: `visionarium receipts representation.simclr --measure`.")
     st.stop()
 st.html(learned.legend(found))
-overlay(learned.figures(found, along), along, key="learned")
+if known := learned.references(on):
+    st.caption("Grey: " + ", ".join(f"{name} {value:.3f}" for name, value in known.items()) + ".")
+overlay(learned.figures(found, along, on), along, key="learned")
 percent = st.column_config.NumberColumn(format="%.3f")
 st.dataframe(
     learned.table(found), hide_index=True, alt="where each method ended",

@@ -4,6 +4,7 @@ import streamlit as st
 
 from engine import catalog
 from lab.parts.cards import card, demo_seconds, is_trained
+from lab.parts.choices import named_choice
 from lab.parts.links import link
 from lab.parts.wings import wing_name
 
@@ -22,7 +23,9 @@ with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
     ready = st.toggle("No training needed", key="ready", bind="query-params")
 cards = catalog.cards()
 wings = list(dict.fromkeys(one.wing for one in cards))
-wing = st.pills("Wing", wings, format_func=wing_name, key="wing", bind="query-params", label_visibility="collapsed")
+wing = named_choice(
+    st.pills, "Wing", wings, key="wing", usual=None, format_func=wing_name, label_visibility="collapsed"
+)
 
 if wing in (None, "representation", "semi"):
     link("learned", "Methods that learn features, side by side: what they come to by steps and by seconds")

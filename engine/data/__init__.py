@@ -44,7 +44,13 @@ EMBEDDED = (
     ),
     Source("stream:0:0", "as many garments, curated: as many of each kind", 38_400, 14, 28, "MIT"),
     Source("glyphs", "letters in twelve faces; the splits share no class", 3_816, 318, 28, "Bitstream Vera and Arev"),
-    Source("cutouts", "one emoji on a photograph, in colour", 4_000, 15, 64, "Apache-2.0; photographs as below"),
+    Source(
+        "cutouts", "one emoji on a photograph, in colour; the splits share no emoji", 4_000, 15, 64,
+        "Apache-2.0; photographs as below",
+    ),
+    Source(
+        "objects", "one of twenty emoji on a photograph, in colour", 10_000, 20, 32, "Apache-2.0; photographs as below"
+    ),
     Source("photos", "real photographs, whole", 20, 0, 128, "free, file by file: assets/LICENSES.md"),
     Source("photos:things", "those of the photographs that show something with a name", 12, 0, 128, "as photos"),
     Source("photos:crops", "random crops of the photographs; photos:crops:500 gives 500", 4_000, 0, 64, "as photos"),
@@ -82,6 +88,7 @@ LOADERS = {
     "stream": "stream.load",
     "glyphs": "glyphs.load",
     "cutouts": "cutouts.load",
+    "objects": "objects.load",
     "photos": "photos.load",
     "nuclei": "nuclei.load",
     "scenes": "scene_sets.load",
@@ -95,7 +102,7 @@ LOADERS = {
 }
 """What stands before the colon -> the function (what follows, split, size, channels) -> Dataset."""
 
-WITHOUT_VARIANT = ("garments", "glyphs", "cutouts", "nuclei")
+WITHOUT_VARIANT = ("garments", "glyphs", "cutouts", "objects", "nuclei")
 WITHOUT_VAL = (*WITHOUT_VARIANT, "stream", "photos", "torchvision", "video")
 
 

@@ -8,6 +8,7 @@ That is hard for what is learned here alone: a small network trained for 500 ste
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -47,30 +48,28 @@ COUNTS = {"train": 4000, "test": 1000}
 class Cutouts:
     """Composed images; image i is fixed by the split and i, and does not depend on how many there are.
 
-    The emoji's square takes .6 to .95 of the image's side, lies inside the image, and is then turned by up to 15
-    degrees. Classes come equally often.
+    The emoji's square takes `least` to .95 of the image's side, lies inside the image, and is then turned by up to 15
+    degrees. Classes come equally often, in random order.
     """
 
-    def __init__(self, split: str, facts: Facts, count: int):
-        test = split == "test"
-        sheet = stored(round(0.8 * facts.size))
-        subcategories = [row["sub"] for row in json.loads(asset("cutouts/noto_emoji.json").read_text("utf-8"))]
-        self.facts = facts
-        self.photos = photographs(2 * facts.size, test)
-        self.emoji = []
-        for subcategory in CLASSES.values():
-            places = [place for place, name in enumerate(subcategories) if name == subcategory]
-            self.emoji.append(sheet[[place for i, place in enumerate(places) if (i % 4 == 3) == test]])
-        self.draws = torch.rand(count, 8, generator=torch.Generator().manual_seed(0))
+    def __init__(
+        self, emoji: Sequence[Tensor], photos: Tensor, facts: Facts, count: int, least: float = 0.6, seed: int = 0
+    ):
+        """emoji: of each class, premultiplied (N, 4, h, w) as `stored` tells them. photos uint8 (M, 3, S, S)."""
+        self.emoji, self.photos, self.facts, self.least = emoji, photos, facts, least
+        dice = torch.Generator().manual_seed(seed)
+        self.draws = torch.rand(count, 8, generator=dice)
+        rounds = torch.rand(-(-count // len(emoji)), len(emoji), generator=dice.manual_seed(seed + 1))
+        self.labels = rounds.argsort(dim=1).flatten()[:count]
 
     def __len__(self) -> int:
         return len(self.draws)
 
     def batch(self, index: Tensor) -> Batch:
-        draws, labels = self.draws[index], index % len(CLASSES)
+        draws, labels = self.draws[index], self.labels[index]
         banks = [self.emoji[label] for label in labels.tolist()]
         emoji = torch.stack([bank[int(u * len(bank))] for bank, u in zip(banks, draws[:, 0].tolist(), strict=True)])
-        colours, opacity = placed(emoji, draws[:, 1:5], self.facts.size)
+        colours, opacity = placed(emoji, draws[:, 1:5], self.facts.size, self.least)
         pictures = colours + (1 - opacity) * self._behind(draws[:, 5:8])
         images = to_channels((pictures * 255).round().to(torch.uint8), self.facts.channels)
         return Batch(images, index.clone(), labels)
@@ -91,12 +90,12 @@ def stored(side: int) -> Tensor:
     return functional.interpolate(premultiplied, (side, side), mode="bilinear", antialias=True, align_corners=False)
 
 
-def placed(emoji: Tensor, draws: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def placed(emoji: Tensor, draws: Tensor, size: int, least: float = 0.6) -> tuple[Tensor, Tensor]:
     """Premultiplied emoji (B, 4, h, w) -> colours (B, 3, size, size) times opacity, and opacity (B, 1, size, size).
 
-    draws (B, 4) in [0, 1): scale, right, down, turn.
+    draws (B, 4) in [0, 1): scale, right, down, turn. least: part of the side that the smallest takes.
     """
-    part = 0.6 + 0.35 * draws[:, 0]
+    part = least + (0.95 - least) * draws[:, 0]
     shift = (2 * draws[:, 1:3] - 1) * (1 - part)[:, None]
     turn = (2 * draws[:, 3] - 1) * (torch.pi / 12)
     cosine, sine = turn.cos() / part, turn.sin() / part
@@ -107,6 +106,17 @@ def placed(emoji: Tensor, draws: Tensor, size: int) -> tuple[Tensor, Tensor]:
     return sampled[:, :3], sampled[:, 3:]
 
 
+def catalogued() -> list[dict[str, str]]:
+    """The "name", category "cat" and subcategory "sub" of each emoji, in the order in which they are stored."""
+    return json.loads(asset("cutouts/noto_emoji.json").read_text("utf-8"))
+
+
 def load(variant: str, split: str, size: int | None, channels: int | None) -> Cutouts:
     """The "train" (4 000) or "test" (1 000) split."""
-    return Cutouts(split, Facts(channels or 3, size or SIZE, tuple(CLASSES)), COUNTS[split])
+    test, facts = split == "test", Facts(channels or 3, size or SIZE, tuple(CLASSES))
+    sheet, subcategories = stored(round(0.8 * facts.size)), [row["sub"] for row in catalogued()]
+    emoji = []
+    for subcategory in CLASSES.values():
+        places = [place for place, name in enumerate(subcategories) if name == subcategory]
+        emoji.append(sheet[[place for i, place in enumerate(places) if (i % 4 == 3) == test]])
+    return Cutouts(emoji, photographs(2 * facts.size, test), facts, COUNTS[split])

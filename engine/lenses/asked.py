@@ -49,4 +49,5 @@ COURSE = Lens(
     ),
     "Round by round: what it asked for, and what that brought.",
     takes="nothing",
+    ends=lambda model, images: {"round": model.params.rounds},
 )

@@ -83,4 +83,5 @@ HEADS = Lens(
     ),
     "Where does the network look to sum up a picture? Nobody told it what is the object.",
     takes="image",
+    ends=lambda model, images: {"block": model.params.depth},
 )  # fmt: skip

@@ -28,13 +28,21 @@ def scaled(part: dict[str, Tensor], scale: Scale) -> dict[str, Tensor]:
     return {name: each / largest[name].clamp(min=1e-6) for name, each in part.items()}
 
 
-def course(found: Running, count: int) -> Report:
-    """How the answers settle, over their number, in the mean over the pictures; and how many of them count now."""
+def course(found: Running) -> Report:
+    """How the answers settle, over their number, in the mean over the pictures."""
     final = found["mean"][:, -1].argmax(dim=1)[:, None, None]
     sure = found["mean"].gather(2, final.expand(-1, found["mean"].shape[1], *final.shape[2:])).transpose(0, 1)
     lines = settling(found)
     lines["sure"] = torch.stack([lines["total"][:, 0], sure.flatten(1).mean(dim=1).cpu()], dim=1)
-    return lines | {"counted": float(min(count, found["mean"].shape[1]))}
+    return lines
+
+
+def now_and_on(kind: Kind, model: Any, p: Any, images: Tensor, bench: Bench) -> tuple[Running, Report]:
+    """What the answers that count say; and how all of them settle, with how many count now. Both from memory, once
+    asked."""
+    found, count = told(kind, model, p, images, bench), count_of(kind, p)
+    lines = bench.recall(lambda: course(found), "course", kind, getattr(p, "dropout", 1.0), images)
+    return after(found, count), lines | {"counted": float(min(count, found["mean"].shape[1]))}
 
 
 class DoubtParams(Params):
@@ -46,15 +54,14 @@ class DoubtParams(Params):
 
 def look_doubt(kind: Kind, model: Any, p: Any, images: Tensor, bench: Bench) -> Report:
     """The answer to each picture, and its doubt in two parts."""
-    found = told(kind, model, p, images, bench)
-    now = after(found, count_of(kind, p))
+    now, lines = now_and_on(kind, model, p, images, bench)
     part = {name: by_picture(now[name]) for name in DOUBTS}
     order = torch.arange(len(images), device=images.device)
     if p.order != "as given":
         order = part["epistemic"].argsort(descending=True, stable=True)
     bars = scaled(part, p.scale)
     numbers = zip(part["aleatoric"][order].tolist(), part["epistemic"][order].tolist(), strict=True)
-    return course(found, count_of(kind, p)) | {
+    return lines | {
         "pictures": images[order], "answer": said(model, now["mean"][order]),
         "unclear in itself": bars["aleatoric"][order], "answers disagree": bars["epistemic"][order],
         "nats": [f"{unclear:.2f} + {disagree:.2f}" for unclear, disagree in numbers],
@@ -63,8 +70,7 @@ def look_doubt(kind: Kind, model: Any, p: Any, images: Tensor, bench: Bench) -> 
 
 def look_pixels(kind: Kind, model: Any, p: Any, images: Tensor, bench: Bench) -> Report:
     """The same pixel by pixel."""
-    found = told(kind, model, p, images, bench)
-    now = after(found, count_of(kind, p))
+    now, lines = now_and_on(kind, model, p, images, bench)
     maps = scaled({name: now[name] for name in DOUBTS}, p.scale) if p.scale == "own" else now
     whole, answer = now["mean"].ndim == 2, now["mean"].argmax(dim=1)
     # As labels of masks, where 0 is background: the class of a whole picture counts from 1 and tints all of it.
@@ -75,7 +81,7 @@ def look_pixels(kind: Kind, model: Any, p: Any, images: Tensor, bench: Bench) ->
         return (values[:, None, None] if whole else values).expand(len(images), *images.shape[-2:])
 
     shown = {name: spread(maps[name]) for name in DOUBTS}
-    return course(found, count_of(kind, p)) | {f"{name} doubt": each for name, each in shown.items()} | {
+    return lines | {f"{name} doubt": each for name, each in shown.items()} | {
         "pictures": images.expand(-1, 3, -1, -1), "answer": spread(answer), "classes": names,
     }  # fmt: skip
 

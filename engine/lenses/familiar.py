@@ -58,6 +58,11 @@ def verdict(place: float, alarm: float) -> str:
     return "unusual" if place >= 1 - 4 * alarm else "as any it knows"
 
 
+def easier(apart: float) -> str:
+    """In words, what the AUROC of strange against known pictures says of the strange ones."""
+    return "is doubted more" if apart > 0.6 else "seems easier" if apart < 0.4 else "is hardly told apart"
+
+
 def look_strangers(kind: Kind, model: Any, p: Any, images: Tensor, bench: Bench) -> Report:
     """Where the pictures stand among the doubts about known ones."""
     count = count_of(kind, p)
@@ -75,13 +80,16 @@ def look_strangers(kind: Kind, model: Any, p: Any, images: Tensor, bench: Bench)
     found = after(told(kind, model, p, tray, bench), count)
     mine = by_picture(found[p.by])
     base = by_picture(ours[p.by])
+    apart = [auroc(theirs[part], by_picture(ours[part])) for part in DOUBTS]
     places = percentile(mine, base).tolist()
     return {
         "tray": tray, "percentile": torch.tensor(places),
         "place": [f"above {place:.0%}" for place in places],
         "verdict": [verdict(place, p.alarm) for place in places], "answer": said(model, found["mean"]),
         "known pictures": base, "in the tray": mine, "of the other set": theirs[p.by],
-        "doubt": list(DOUBTS), "AUROC": torch.stack([auroc(theirs[part], by_picture(ours[part])) for part in DOUBTS]),
+        "doubt": list(DOUBTS), "in known pictures": torch.stack([by_picture(ours[part]).mean() for part in DOUBTS]),
+        "in the other set": torch.stack([theirs[part].mean() for part in DOUBTS]), "AUROC": torch.stack(apart),
+        "so the other set": [easier(float(one)) for one in apart],
     }  # fmt: skip
 
 
@@ -166,8 +174,11 @@ def strangers_among(kind: Kind) -> Lens:
             ),
             Histogram(("known pictures", "in the tray", "of the other set"),
                       "The doubt about test pictures, about those in the tray, and about all asked of the other set."),
-            Table(("doubt", "AUROC"), "How often a picture of the other set raises more of a doubt than a known one; "
-                  "0.5 is chance."),
+            Table(("doubt", "in known pictures", "in the other set", "AUROC", "so the other set"),
+                  "The mean of each doubt, in nats, and how often a picture of the other set raises more of it than a "
+                  "known one (AUROC; 0.5 is chance). Below 0.5 the strange pictures are the easier ones: doubt tells "
+                  "how hard the question is, not how new the picture. Who is asked which pixels stand out finds "
+                  "characters on plain ground easier than the scenes it learned from."),
         ),
         "Put your own pictures into the tray: does it notice which are none of its kind?",
     )  # fmt: skip

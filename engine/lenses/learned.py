@@ -221,6 +221,7 @@ LENSES = (
             ),
         ),
         "Spoil your pictures: does it find the view that mends them?",
+        ends=lambda model, images: {"picture": 1 if images is None else len(images)},
     ),
     Lens(
         "Foretold and true",

@@ -12,6 +12,7 @@ from engine.bench import Bench
 from engine.lenses import brush
 from engine.method import Curves, Lens, Overlay, Params, Pictures, Report, Table, knob
 from engine.nets.masked_vit import Kind, MaskedViT
+from engine.nets.vit import Attention
 from engine.ops.fill import smooth_fill
 from engine.ops.patchify import Masking, masking, patchify
 
@@ -42,6 +43,14 @@ def drawn(model: MaskedViT, painted: Tensor, images: Tensor, hidden: Masking, tr
 def wrong(painted: Tensor, images: Tensor, hidden: Masking) -> Tensor:
     """Mean absolute error of the hidden pixels of each picture, of the range from black to white; 0 if none is."""
     return (painted - images).abs().mean(dim=(1, 2, 3)) / hidden.mask.mean(dim=1).clamp(min=1e-6)
+
+
+def other_places(one: MaskedViT, other: MaskedViT) -> str:
+    """That two networks with other grids hide other places."""
+    if one.grid == other.grid:
+        return ""
+    return (f"The first cuts a picture into {one.grid} × {one.grid} patches, the second into {other.grid} × "
+            f"{other.grid}: the same share and seed hide other places in each.")  # fmt: skip
 
 
 def seeded(bench: Bench, seed: int) -> torch.Generator:
@@ -104,6 +113,8 @@ RECONSTRUCT = Lens(
     ),
     "Hide patches, by share or with a brush, and watch the network paint them from the rest.",
     takes="image",
+    apart=lambda one, other: (told := other_places(one, other))
+    and f"{told} The brush hides the same in both, to the nearest patch.",
 )  # fmt: skip
 
 
@@ -134,6 +145,7 @@ HIDE_MORE = Lens(
                "hidden, smooth filling is hard to beat; that is why the paper hides so much.", over="% hidden"),
     ),
     "The same pictures with ever more of them hidden: when does filling in take understanding?",
+    apart=other_places,
 )  # fmt: skip
 
 
@@ -166,6 +178,12 @@ def attention(model: MaskedViT, params: AttentionParams, images: Tensor, bench: 
     return {"asking": torch.where(asks, red, seen), "looks_at": model.over_pixels(chosen.float())}
 
 
+def attention_ends(model: MaskedViT, images: Tensor | None) -> dict[str, int]:
+    """The blocks and heads of the larger of its two parts."""
+    heads = max(module.heads for module in model.modules() if isinstance(module, Attention))
+    return {"block": max(len(model.blocks), len(model.decoder_blocks)), "head": heads}
+
+
 ATTENTION = Lens(
     "Attention", AttentionParams, attention,
     (
@@ -174,4 +192,6 @@ ATTENTION = Lens(
     ),
     "Which visible patches does a hidden one take its pixels from?",
     takes="image",
+    ends=attention_ends,
+    apart=other_places,
 )  # fmt: skip

@@ -123,4 +123,5 @@ OPINIONS = Lens(
               "picture: the likeliest classes, the teacher's entropy and its distance from even (nats), and the loss."),
     ),
     "Take centring or sharpening away from the teacher and watch its opinions collapse.",
+    ends=lambda model, images: {"shown": model.centre.shape[-1]},
 )  # fmt: skip

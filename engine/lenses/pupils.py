@@ -127,16 +127,19 @@ LENSES = (
         Pictures(("seen",), "The pictures as both see them."),
         Table(OPINIONS, "First choices. Trained under noise, the student holds out longer as M grows."),
         Bars(("teacher", "student", "class"), "All probabilities of the chosen picture."),
-    ), "Ask teacher and student about your pictures, and make it harder for both."),
+    ), "Ask teacher and student about your pictures, and make it harder for both.",
+        ends=lambda model, images: {"student": model.params.rounds, "picture": 1 if images is None else len(images)}),
     Lens("Where they differ", DifferParams, where_they_differ, (
         Bars(("pictures", "who"), "Test pictures by who is right: what the student gained, and what it lost."),
         Pictures(("shown",), "Those on which their probabilities are furthest apart."),
         Table((*OPINIONS, "truth", "apart"), "What each says of them. Apart: total variation, 0 to 1."),
-    ), "Test pictures on which the student learned to disagree with its teacher.", takes="nothing"),
+    ), "Test pictures on which the student learned to disagree with its teacher.", takes="nothing",
+        ends=lambda model, images: {"student": model.params.rounds}),
     Lens("Threshold", ThresholdParams, threshold, (
         Curves(("kept", "right"), "Share of pictures that get a label, and of these labels that is right, at each "
                "threshold: purer means fewer.", over="threshold"),
         Bars(("rightly", "wrongly", "class"), "Pseudo-labels above the chosen threshold, by class: a high one "
              "keeps the easy classes and starves the hard."),
-    ), "How a threshold trades the number of pseudo-labels against their truth.", takes="nothing"),
+    ), "How a threshold trades the number of pseudo-labels against their truth.", takes="nothing",
+        ends=lambda model, images: {"teacher": model.params.rounds}),
 )  # fmt: skip

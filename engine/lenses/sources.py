@@ -25,7 +25,7 @@ from engine.metrics.running import Running, after, running
 from engine.ops.dropout import dropouts, samples
 
 Kind = Literal["passes", "networks", "views"]
-MOST: dict[Kind, int] = {"passes": 32, "networks": 10, "views": 16}
+MOST: dict[Kind, int] = {"passes": 32, "networks": 50, "views": 16}
 """Answers that the sliders reach."""
 PORTION = 2**20
 """Pixels that a network is asked at once."""
@@ -41,7 +41,7 @@ class PassesParams(Params):
 
 
 class NetworksParams(Params):
-    networks: int = knob(10, "networks that count; beyond the last: all", 1, 10)
+    networks: int = knob(50, "networks that count; beyond the last: all", 1, 50)
 
 
 class ViewsParams(Params):
@@ -54,6 +54,11 @@ KNOBS: dict[Kind, type[Params]] = {"passes": PassesParams, "networks": NetworksP
 def with_source(knobs: type[Params], kind: Kind) -> type[Params]:
     """The knobs of a lens, after those of where its answers come from."""
     return type(knobs.__name__, (knobs, KNOBS[kind]), {"__module__": knobs.__module__, "__doc__": knobs.__doc__})
+
+
+def ends(kind: Kind, model: Any, images: Tensor | None) -> dict[str, int]:
+    """How many answers there are, where the model has so many and no more."""
+    return {"networks": model.nets.count} if kind == "networks" else {}
 
 
 def count_of(kind: Kind, p: Any) -> int:

@@ -90,12 +90,12 @@ def said(
     ]  # fmt: skip
 
 
-def command(kept: dict[str, Any], usual: dict[str, Any]) -> list[str]:
-    """The command that makes the sweep again, in lines that a shell joins."""
+def command(kept: dict[str, Any], usual: dict[str, Any], id: str = ID) -> list[str]:
+    """The command that makes the sweep of a method again, in lines that a shell joins."""
     grid = " ".join(f"{name}={','.join(map(str, values))}" for name, values in kept["grid"].items())
     fixed = [f"--{name.replace('_', '-')} {value}" for name, value in kept["values"].items()
              if name not in kept["grid"] and usual[name] != value]  # fmt: skip
-    whole = " ".join([f"visionarium sweep {ID} --grid {grid}", *fixed, f"--seeds {len(kept['figures'][0])}"])
+    whole = " ".join([f"visionarium sweep {id} --grid {grid}", *fixed, f"--seeds {len(kept['figures'][0])}"])
     *lines, last = wrap(whole, LINE, break_on_hyphens=False)
     return [*(f"{line} \\" for line in lines), last]
 

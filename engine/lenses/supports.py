@@ -63,4 +63,5 @@ SUPPORTS = Lens(
         Bars(("probability", "class"), "What the picture that was chosen is taken for."),
     ),
     "Which labelled pictures give yours its label?",
+    ends=lambda model, images: {"picture": 1 if images is None else len(images)},
 )  # fmt: skip

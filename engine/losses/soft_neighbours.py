@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.ops.across import gather
+
 FLOOR = 1e-4
 """Sharpened probabilities below it are 0, as in the released code."""
 
@@ -41,5 +43,9 @@ def cross_entropy(told: Tensor, wanted: Tensor) -> Tensor:
 
 
 def mean_entropy(probabilities: Tensor) -> Tensor:
-    """The entropy of the mean row, in nats: log C when every class is guessed as often, 0 when always the same."""
-    return torch.special.entr(probabilities.mean(dim=0)).sum()
+    """The entropy of the mean row, in nats: log C when every class is guessed as often, 0 when always the same.
+
+    Across ranks the mean is over the rows of all, as in the released code; what travels is one row of each.
+    """
+    means = gather(probabilities.mean(dim=0, keepdim=True))
+    return torch.special.entr(means.mean(dim=0)).sum()

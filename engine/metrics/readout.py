@@ -21,6 +21,8 @@ ASKED, SAMPLE = 2000, 500
 """Test pictures that are asked, always the same; those of them that go through the head."""
 COURSE = ("neighbours", "probe", "deviation", "directions")
 """What a `Readout` tells of features that a claim's receipt keeps over the steps."""
+IN_COLOUR = {"objects": {"data": "objects", "size": 32}}
+"""Other pictures, with which a claim measures what features are worth, too."""
 
 
 Embed = Callable[[Tensor], Tensor]

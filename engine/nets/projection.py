@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from torch import nn
+from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 
 def projection(widths: tuple[int, ...], *, norm: bool = True, last_norm: bool = False) -> nn.Sequential:
@@ -25,3 +26,15 @@ def projection(widths: tuple[int, ...], *, norm: bool = True, last_norm: bool = 
         if place < last:
             layers.append(nn.ReLU())
     return nn.Sequential(*layers)
+
+
+def plain_layers(head: nn.Module) -> list[nn.Linear]:
+    """The linear maps of a trained head in their order, each with the batch norm after it, as it is in eval mode, made
+    part of it. ReLUs between them are left out."""
+    found: list[nn.Linear] = []
+    for each in head.modules():
+        if isinstance(each, nn.Linear):
+            found.append(each)
+        elif isinstance(each, nn.BatchNorm1d) and found:
+            found[-1] = fuse_linear_bn_eval(found[-1].eval(), each.eval())
+    return found

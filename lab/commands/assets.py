@@ -28,8 +28,11 @@ def add(commands: Any) -> None:
 
 
 def build(given: argparse.Namespace) -> int:
+    import torch
+
     from engine import shipped_map, showcase
 
+    torch.set_num_threads(1)  # what ships must not depend on the cores of whoever builds it
     others = {"lenses": showcase.build_lenses, "maps": shipped_map.build_map}
     for id in set(given.methods) - {*others, *showcase.VARIANTS}:
         catalog.card(id)

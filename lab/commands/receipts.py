@@ -1,4 +1,4 @@
-"""visionarium receipts [METHOD]"""
+"""visionarium receipts [METHOD ...]"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     command = commands.add_parser("receipts", help="the papers' claims, measured here")
-    command.add_argument("method", metavar="METHOD", nargs="?", help="all, when none is named")
+    command.add_argument("methods", metavar="METHOD", nargs="*", help="all, when none is named")
     command.add_argument("--measure", action="store_true", help="measure anew (minutes a method)")
     command.add_argument("--seeds", type=int, default=3, help="paired seeds to measure over (3)")
     command.add_argument("--json", action="store_true", help="every single outcome")
@@ -29,7 +29,7 @@ def run(given: argparse.Namespace) -> int:
 
     if not 1 <= given.seeds <= 100:
         raise ValueError(f"--seeds {given.seeds} cannot be; allowed is 1 to 100")
-    chosen = [catalog.card(given.method).id] if given.method else catalog.ids()
+    chosen = [catalog.card(id).id for id in given.methods] or catalog.ids()
     if given.measure:
         for id in chosen:
             receipts.measure(id, given.seeds, told=lambda line: print(line, file=sys.stderr, flush=True))

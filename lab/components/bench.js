@@ -20,7 +20,7 @@ export default function (component) {
     side.wrong = ""
     for await (const told of asked(wish)) {
       if (told.error) side.wrong = told.error
-      else Object.assign(side, { exhibits: told.exhibits, milliseconds: told.milliseconds })
+      else await loaded(told.exhibits), Object.assign(side, { exhibits: told.exhibits, milliseconds: told.milliseconds })
     }
     Object.assign(side, { shown: wish, busy: false })
     if (state.sides[i] !== side) return  // another model stands here now

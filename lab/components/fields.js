@@ -22,7 +22,8 @@ function easel(knob, value, change, picture) {
   const board = box.appendChild(document.createElement("div"))
   board.className = "board"
   const canvas = document.createElement("canvas")
-  Object.assign(canvas, { width: CELLS, height: CELLS, ariaLabel: `${knob.label}: ${knob.help}`, role: "img" })
+  const keys = "Arrow keys move the brush, space paints or wipes."
+  Object.assign(canvas, { width: CELLS, height: CELLS, ariaLabel: `${knob.label}: ${knob.help}. ${keys}`, role: "application", tabIndex: 0, title: keys })
   const cells = new Uint8Array(CELLS * CELLS)
   ;[...value].forEach((digit, i) => { for (let b = 0; b < 4; b++) cells[4 * i + b] = (parseInt(digit, 16) >> (3 - b)) & 1 })
   const told = () => {
@@ -35,12 +36,18 @@ function easel(knob, value, change, picture) {
     const pen = canvas.getContext("2d"), sheet = pen.createImageData(CELLS, CELLS)
     cells.forEach((cell, i) => sheet.data.set([128, 128, 128, cell ? 235 : 0], 4 * i))
     pen.putImageData(sheet, 0, 0)
+    if (!canvas.matches(":focus-visible")) return
+    pen.strokeStyle = "#d1603d"
+    pen.strokeRect(at[0] - 2, at[1] - 2, 4, 4)
   }
   box.renew = () => board.replaceChildren(picture(), canvas)
-  let colour = null, last = null
+  let colour = null, last = null, at = [CELLS / 2, CELLS / 2]
   const dab = (event) => {
     const { left, top, width } = canvas.getBoundingClientRect()
-    const here = [((event.clientX - left) / width) * CELLS, ((event.clientY - top) / width) * CELLS]
+    stroke([((event.clientX - left) / width) * CELLS, ((event.clientY - top) / width) * CELLS])
+    change(knob.name, told(), false)
+  }
+  const stroke = (here) => {
     const from = last ?? here, far = Math.ceil(Math.hypot(here[0] - from[0], here[1] - from[1])) || 1
     colour ??= cells[Math.floor(here[1]) * CELLS + Math.floor(here[0])] ? 0 : 1  // who begins on paint, wipes
     for (let i = 0; i <= far; i++) {
@@ -51,7 +58,6 @@ function easel(knob, value, change, picture) {
     }
     last = here
     draw()
-    change(knob.name, told(), false)
   }
   canvas.onpointerdown = (event) => { canvas.setPointerCapture(event.pointerId); colour = last = null; dab(event) }
   canvas.onpointermove = (event) => { if (colour !== null) dab(event) }
@@ -60,6 +66,18 @@ function easel(knob, value, change, picture) {
     colour = last = null
     change(knob.name, told(), true)
   }
+  canvas.onkeydown = (event) => {
+    const way = { ArrowLeft: [-2, 0], ArrowRight: [2, 0], ArrowUp: [0, -2], ArrowDown: [0, 2] }[event.key]
+    if (way) at = at.map((place, i) => Math.max(2, Math.min(CELLS - 2, place + way[i])))
+    else if (event.key === " " || event.key === "Enter") {
+      stroke(at)
+      colour = last = null
+      change(knob.name, told(), true)
+    } else return
+    event.preventDefault()
+    draw()
+  }
+  canvas.onfocus = canvas.onblur = draw
   clear.onclick = () => { cells.fill(0); draw(); change(knob.name, "", true) }
   box.renew()
   draw()
@@ -154,8 +172,8 @@ function palette(knob, value, change) {  // a picture by its name: one of those 
     button.onclick = () => choose(name)
     return button
   }
-  const { names } = knob.sheet
-  grid.append(...names.map((name, i) => swatch(name, part({ ...knob.sheet, count: names.length, ratio: 1 }, i))))
+  const { names } = knob.sheet, sheet = { ...knob.sheet, count: names.length, ratio: 1 }
+  grid.append(...names.map((name, i) => swatch(name, part(sheet, i))))
   const own = head.appendChild(document.createElement("label"))
   own.className = "own"
   own.append("Your own")

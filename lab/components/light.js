@@ -22,12 +22,14 @@ function heatMap({ title, rows, columns, cells, fills, inks }) {
   return table
 }
 
+function swatches(pairs) {  // what colours mean
+  const names = pairs.map(([colour, name]) => element("span", {}, Object.assign(element("i", {}), { style: `background: ${colour}` }), name))
+  return element("p", { className: "names" }, ...names)
+}
+
 function barRows({ labels, most, series }) {
   const grid = element("div", { className: "rows" })
-  if (series.length > 1) {
-    const names = series.map(({ name, colour }) => element("span", {}, Object.assign(element("i", {}), { style: `background: ${colour}` }), name))
-    grid.append(element("p", { className: "names" }, ...names))
-  }
+  if (series.length > 1) grid.append(swatches(series.map(({ name, colour }) => [colour, name])))
   labels.forEach((label, i) => {
     const tracks = series.map(({ name, colour, values, said }) => {
       const bar = Object.assign(element("b", {}), { style: `width: ${(82 * values[i]) / most}%; background: ${colour}` })

@@ -60,7 +60,7 @@ export default function (component) {
     busy()
     try {
       for await (const told of lines(await post(JSON.parse(mine), hangUp.signal))) {
-        if (told.exhibits) keep(told)
+        if (told.exhibits) { await loaded(told.exhibits); keep(told) }
         says(i, told.error ?? `live · ${told.milliseconds} ms`, "error" in told)
         seat.seen = true
         if (seat.wished !== mine) hangUp.abort()
@@ -189,12 +189,27 @@ function picker(sheet, pick) {
   return tiles
 }
 
-function part(sheet, i) {  // one picture out of a file of many
-  const cut = document.createElement("div")
-  cut.className = "part"
-  cut.style.cssText = `aspect-ratio: ${sheet.ratio}; background-image: url(${sheet.tiles});
-    background-size: 100% ${100 * sheet.count}%; background-position: 0 ${sheet.count > 1 ? (100 * i) / (sheet.count - 1) : 0}%`
+function part(sheet, i, column = 0) {  // one picture out of a file of many, in rows and maybe columns
+  const cut = element("div", { className: sheet.crisp ? "part crisp" : "part", sheet }), across = sheet.across ?? 1
+  const share = (at, of) => (of > 1 ? (100 * at) / (of - 1) : 0)
+  cut.style.cssText = `aspect-ratio: ${sheet.ratio}; background-image: url(${address(sheet)});
+    background-size: ${100 * across}% ${100 * sheet.count}%; background-position: ${share(column, across)}% ${share(i, sheet.count)}%`
   return cut
+}
+
+// A file of pictures at an address of its own, as long as a part of it is there: as data it would be read anew for each.
+const forgotten = new FinalizationRegistry((url) => URL.revokeObjectURL(url))
+function address(sheet) {
+  if (sheet.url) return sheet.url
+  const [, kind, bytes] = sheet.tiles.match(/^data:(.*);base64,(.*)$/)
+  sheet.url = URL.createObjectURL(new Blob([Uint8Array.from(atob(bytes), (byte) => byte.charCodeAt(0))], { type: kind }))
+  forgotten.register(sheet, sheet.url)
+  return sheet.url
+}
+
+async function loaded(exhibits) {  // without this the page would be blank for a moment at each answer
+  const sheets = exhibits.flatMap(({ figures }) => figures).map((figure) => figure.mosaic ?? figure).filter((one) => one.tiles)
+  await Promise.all(sheets.map((one) => (one.image = Object.assign(new Image(), { src: address(one) })).decode().catch(() => null)))
 }
 
 function gallery(sheet) {
@@ -211,6 +226,22 @@ function gallery(sheet) {
     for (const says of sheet.words[i]) cell.appendChild(document.createElement("p")).textContent = says
   }
   return grid
+}
+
+function mosaic(sheet) {  // a row an image and a column a name, in blocks side by side; what the colours mean below
+  const { names, count, beside, wide, legend } = sheet, alone = names.length === 1
+  const whole = element("div", { className: alone ? "mosaic plain" : "mosaic" })
+  whole.style.gridTemplateColumns = `repeat(auto-fit, minmax(min(100%, ${alone ? 7 : Math.max(12, 4 * names.length)}rem), 1fr))`
+  whole.style.maxWidth = `${beside * (names.length * (wide + 6) + (alone ? 0 : 30))}px`
+  for (let block = 0; block < beside; block++) {
+    const grid = whole.appendChild(element("div", {}))
+    grid.style.gridTemplateColumns = `repeat(${names.length}, minmax(0, 1fr))`
+    if (!alone) grid.append(...names.map((name) => element("span", { textContent: name })))
+    for (let i = block; i < count; i += beside)
+      names.forEach((name, j) => grid.append(Object.assign(part(sheet, i, j), { role: "img", ariaLabel: `${name}, picture ${i + 1}` })))
+  }
+  if (legend.length) whole.append(swatches(legend))
+  return whole
 }
 
 function folded(fields) {
@@ -237,6 +268,7 @@ function exhibit({ says, figures }, script) {
 function drawn(figure) {
   if (figure.svg) return document.importNode(new DOMParser().parseFromString(figure.svg, "image/svg+xml").documentElement, true)
   if (figure.tiles) return gallery(figure)
+  if (figure.mosaic) return mosaic(figure.mosaic)
   if (figure.heat) return heatMap(figure.heat)
   if (figure.bars) return barRows(figure.bars)
   if (figure.curves) return smallCurves(figure.curves)

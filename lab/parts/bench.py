@@ -10,6 +10,7 @@ from lab.components.bench import bench as answers
 from lab.looking import Looker
 from lab.models import NETS, called
 from lab.parts.brought import chosen_pictures
+from lab.parts.choices import named_choice
 from lab.parts.exhibit import is_dark
 from lab.parts.play import from_address, keep_in_address, picker, to_address, wait_for
 from lab.runs import all_runs
@@ -62,7 +63,6 @@ def chosen(side: str, usual: str) -> str:
     methods = [id for id in (*FIRST, *OTHERS) if (shipped(id) / "checkpoint.safetensors").exists()]
     runs = [run.id for run in all_runs() if run.checkpoints()]
     options = [*methods, *(f"imagenet:{net}" for net in NETS), *runs]
-    return st.selectbox(
-        side, options, options.index(usual) if usual in options else 0, format_func=called, key=side.lower(),
-        bind="query-params", width=440, accept_new_options=True,
-    )  # fmt: skip
+    usual = usual if usual in options else options[0]
+    return named_choice(st.selectbox, side, options, key=side.lower(), usual=usual, format_func=called, width=440,
+                  accept_new_options=True)  # fmt: skip

@@ -13,6 +13,7 @@ from engine.metrics.compare import verdict
 from lab import warm
 from lab.answers import Answers, Disagreement, Kind, ask, disagreement
 from lab.overlaid import colour_of
+from lab.parts.choices import named_choice
 from lab.plots import data_url
 from lab.runs import Run
 from lab.runs.compare import labels
@@ -26,9 +27,8 @@ def answers(runs: Sequence[Run]) -> None:
     ids, names = [run.id for run in runs], dict(zip([run.id for run in runs], labels(runs), strict=True))
     with st.container(horizontal=True):
         a, b = (
-            st.selectbox(side, ids, index, format_func=names.__getitem__, key=side.lower(), bind="query-params",
-                         width=380)
-            for index, side in enumerate("AB")
+            named_choice(st.selectbox, side, ids, key=side.lower(), usual=usual, format_func=names.get, width=380)
+            for side, usual in zip("AB", ids, strict=False)
         )  # fmt: skip
     if a == b:
         st.markdown("Choose two different runs.")
@@ -88,8 +88,8 @@ def show(found: Disagreement, a: str, b: str, place_a: int, place_b: int) -> Non
     )
     kinds: list[Kind] = list(get_args(Kind))
     counts = {one: len(found.rows(one)) for one in kinds}
-    chosen = st.segmented_control(
-        "Disagreements", kinds, default="all", required=True, key="disagreements", bind="query-params",
+    chosen = named_choice(
+        st.segmented_control, "Disagreements", kinds, key="disagreements", usual="all", required=True,
         format_func=lambda one: f"{one} ({counts[one]:,})",
     )  # fmt: skip
     rows = found.rows(chosen)

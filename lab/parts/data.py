@@ -9,6 +9,7 @@ import streamlit as st
 
 from engine.method import Boxes, Exhibit, Masks, Overlay, Pictures
 from lab import warm
+from lab.parts.choices import named_choice
 from lab.parts.exhibit import show
 from lab.parts.play import wait_for
 
@@ -83,8 +84,8 @@ def check() -> None:
         "voc": "Pascal VOC xml", "masks": "images/ and masks/", "video": "Video file",
     }  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.selectbox(
-            "Kind", list(kinds), format_func=lambda name: kinds[name], key="kind", bind="query-params", width=320
+        kind = named_choice(
+            st.selectbox, "Kind", list(kinds), key="kind", usual="folder", format_func=kinds.get, width=320
         )
         path = st.text_input("Path on this machine", key="data", bind="query-params", placeholder="/data/flowers")
     if not path:

@@ -18,6 +18,7 @@ from lab.atlas.fits import COURSE
 from lab.components.cloud import View, cloud
 from lab.forms import form
 from lab.models import NETS, called
+from lab.parts.choices import named_choice
 from lab.parts.play import keep_in_address, wait_for
 from lab.runs import all_runs, find
 
@@ -103,22 +104,22 @@ def chosen(*, beside: bool = True) -> tuple[Wanted, str]:
     run's own past (`OVER`), or "" for nothing. beside: whether that is asked.
     """
     there, usual = runs(), models()
-    target = st.selectbox(
-        "Model", [*usual, *there], format_func=called, key="model", bind="query-params",
+    target = named_choice(
+        st.selectbox, "Model", [*usual, *there], key="model", usual=[*usual, *there, TARGET][0], format_func=called,
         width=320, accept_new_options=True, help="A shipped demo, a run, or the path of a checkpoint file.",
     )  # fmt: skip
     target = str(target or TARGET)
     other = chosen_other(target, [*usual, *there]) if beside else ""
     sources = ["", *(one.spec for one in list_data() if one.spec == one.spec.lower() and one.count)]
-    data = st.selectbox(
-        "Pictures", sources, format_func=lambda spec: spec or "those of its own data", key="data",
-        bind="query-params", width=220, accept_new_options=True,
+    data = named_choice(
+        st.selectbox, "Pictures", sources, key="data", usual="",
+        format_func=lambda spec: spec or "those of its own data", width=220, accept_new_options=True,
         help="A source by name, or a folder: folder:/path has one folder a class, unlabelled:/path has none.",
     )  # fmt: skip
     split = st.selectbox("Split", SPLITS, SPLITS.index(SPLIT), key="split", bind="query-params", width=90)
-    most = st.selectbox(
-        "At most", COUNTS, COUNTS.index(PICTURES), format_func=lambda count: f"{count:,}", key="pictures",
-        bind="query-params", width=110, help="Of more pictures so many are drawn at random, always the same ones.",
+    most = named_choice(
+        st.selectbox, "At most", COUNTS, key="pictures", usual=PICTURES, format_func="{:,}".format, width=110,
+        help="Of more pictures so many are drawn at random, always the same ones.",
     )  # fmt: skip
     return Wanted(target, str(data or ""), split, int(most)), other
 
@@ -127,10 +128,10 @@ def chosen_other(target: str, options: Sequence[str]) -> str:
     """What is at the other end of the slider."""
     there = runs()
     past = [OVER] if target in there and timeline.course_of(find(target).folder) is not None else []
-    other = st.selectbox(
-        "Beside", ["", *past, *(one for one in options if one != target)],
+    other = named_choice(
+        st.selectbox, "Beside", ["", *past, *(one for one in options if one != target)], key="other", usual="",
         format_func=lambda one: one if one == OVER else called(one) if one else "no other model",
-        key="other", bind="query-params", width=300, accept_new_options=True,
+        width=300, accept_new_options=True,
         help="A second model on the same pictures: a slider moves each point from its place in the one to the other.",
     )  # fmt: skip
     return str(other or "")
@@ -178,8 +179,8 @@ def progress(found: Job) -> None:
 
 def chosen_map(atlas: Atlas) -> tuple[str, dict[str, Any], int]:
     """The way the map is made, its knobs that are not as usual, and how many clusters are made of the features."""
-    name = st.segmented_control(
-        "Map", list(MAPS), format_func=MAPS.__getitem__, default="umap", required=True, key="map", bind="query-params",
+    name = named_choice(
+        st.segmented_control, "Map", list(MAPS), key="map", usual="umap", format_func=MAPS.__getitem__, required=True,
         label_visibility="collapsed",
     )  # fmt: skip
     if not warm.is_warm():

@@ -7,6 +7,7 @@ import streamlit as st
 from engine import catalog
 from engine.showcase import folder as shipped
 from lab import warm
+from lab.parts.choices import named_choice
 from lab.parts.links import link
 from lab.parts.play import wait_for
 from lab.parts.progress import ago
@@ -51,9 +52,9 @@ def choice(kept: dict[str, Kept], mine: dict[str, Sweep]) -> str:
         return f"{plan.name or 'N × M'} · {ago(plan.created)}, {mine[option].standing}"
 
     options = [*kept, *mine]
-    if st.session_state.get("nm") not in options:
-        st.session_state.pop("nm", None)
-    return st.selectbox("Sweep", options, format_func=named, key="nm", bind="query-params", width=420) or ""
+    if not options:
+        return ""
+    return named_choice(st.selectbox, "Sweep", options, key="nm", usual=options[0], format_func=named, width=420)
 
 
 def start() -> None:
@@ -78,7 +79,7 @@ def begin() -> None:
     except (ValueError, OSError) as error:
         st.session_state["nm-problem"] = str(error)
         return
-    st.session_state["nm"] = made.id
+    st.query_params["nm"] = made.id
 
 
 def stored(key: str, one: Kept) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from lab.forms import form
 from lab.looking import Looker
 from lab.models import called
 from lab.parts.brought import chosen_pictures
+from lab.parts.choices import named_choice
 from lab.parts.exhibit import is_dark, show
 from lab.runs import all_runs
 
@@ -153,9 +154,10 @@ def chosen_model(id: str) -> str:
     def named(option: str) -> str:
         return "The shipped demo" if option == id else f"{runs[option].plan.name or 'run'} · {option}"
 
-    return st.selectbox(
-        "Model", options, format_func=named, key="model", bind="query-params", width=440, label_visibility="collapsed"
-    )
+    return named_choice(
+        st.selectbox, "Model", options, key="model", usual=options[0], format_func=named, width=440,
+        label_visibility="collapsed",
+    )  # fmt: skip
 
 
 def look(
@@ -201,6 +203,9 @@ def ask_it(lens: Lens, models: Mapping[str, Looker], brought: Sequence[str], ans
             for name, images in zip(models, brought, strict=True)
         }
         shown = [] if answer is None else stored_figures(answer.path, answer.exhibits, is_dark())
+        if len(models) > 1 and (told := lens.apart(*(looker.opened.model for looker in models.values()))):
+            st.caption(told)
+        lens = replace(lens, params=lens.params.up_to(common_ends(lens, models, brought)))
         start = st.session_state.setdefault(f"start-{key}", from_address(lens))
         strip = picker(lens, brought[0]) if lens.takes == "image" else None
         values, at = live(
@@ -212,6 +217,15 @@ def ask_it(lens: Lens, models: Mapping[str, Looker], brought: Sequence[str], ans
         values = panel(looker, lens, brought[0], answer, key)
     with st.expander("As a command"):
         st.code("\n".join(command(name, lens, values) for name in models), language="bash", wrap_lines=True)
+
+
+def common_ends(lens: Lens, models: Mapping[str, Looker], brought: Sequence[str]) -> dict[str, int]:
+    """How far the knobs go with the model that goes furthest."""
+    found: dict[str, int] = {}
+    for looker, images in zip(models.values(), brought, strict=True):
+        for name, end in looker.ends(looker.lens(lens.name), api.brought(images) if images else None).items():
+            found[name] = max(end, found.get(name, end))
+    return {name: end for name, end in found.items() if name in lens.params.model_fields}
 
 
 def picker(lens: Lens, brought: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -81,8 +82,9 @@ def tail(run: Run) -> None:
 
 
 def show_curves(exhibits: Iterable[Exhibit], numbers: Mapping[str, Any], key: str) -> None:
-    """The curves among exhibits, two in a row; those without numbers are left out."""
-    curves = [one for one in exhibits if isinstance(one, Curves) and numbers.keys() >= set(one.names)]
+    """The curves among exhibits, two in a row; names without numbers are left out."""
+    there = [(one, tuple(name for name in one.names if name in numbers)) for one in exhibits if isinstance(one, Curves)]
+    curves = [replace(one, names=names) for one, names in there if names]
     grid = st.columns(2, gap="large") if len(curves) > 1 else [st.container()]
     for i, exhibit in enumerate(curves):
         with grid[i % len(grid)]:
@@ -115,8 +117,11 @@ def status(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
         if state == "running" and (seconds := pace(rows)):
             left = time_left(seconds * max(0, steps - rows[-1]["step"]))
             st.markdown(f"{spoken_pace(seconds)}, {left}", width="content")
+        if ranks := shared_by(run.plan.setup):
+            st.markdown(f":gray[{ranks}]", width="content")
         if told.get("device") and told.get("peak_mb"):
-            st.markdown(f":gray[{told['device']}, {told['peak_mb']:,} MB]", width="content")
+            each = " (rank 0)" if ranks else ""
+            st.markdown(f":gray[{told['device']}, {told['peak_mb']:,} MB{each}]", width="content")
         buttons(run, state)
     if ending := run.ending:
         st.caption(f":orange[{ending}]")
@@ -126,6 +131,12 @@ def status(run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
         st.progress(min(1.0, step / steps))
     if state in ("failed", "lost"):
         failure(run)
+
+
+def shared_by(setup: Mapping[str, Any]) -> str:
+    """How many processes share each batch, where there are several."""
+    ranks = setup.get("ranks", 1)
+    return f"{ranks} ranks" if ranks > 1 else ""
 
 
 def pace(rows: Sequence[Mapping[str, Any]]) -> float:

@@ -42,6 +42,11 @@ def receipt(card: Card) -> None:
             "Beats its baseline in every seed." if found.beats_baseline else "Does not beat its baseline in every seed."
         )
         st.markdown(f"**Claim {found.verdict}.** {held}")
+        for name, outcomes in found.also.items():
+            st.markdown(
+                f"On *{words(name)}*: {words(found.figure)} **{spread(outcomes)}**, {words(found.baseline)} "
+                f"{statistics.fmean(one.baseline for one in outcomes):.3g}."
+            )
         st.caption(
             f"Measured {found.date} on {found.machine}, {found.seconds:.0f} CPU seconds a demo. "
             + ("" if receipts.fingerprint(card.id) == found.code else "The method's code has changed since then.")

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from lab.commands.output import text
+from lab.parts.choices import named_choice
 from lab.parts.exhibit import is_dark
 from lab.parts.housekeeping import warn_of_dependents
 from lab.parts.links import PAGES, link
@@ -154,7 +155,9 @@ def choice(sweep: Sweep) -> tuple[str, bool, Any]:
     plan = sweep.plan
     known = dict.fromkeys([plan.figure, *(name for run in sweep.runs if run for name in courses(run))])
     with st.container(horizontal=True, vertical_alignment="top"):
-        figure = st.selectbox("Figure", list(known), format_func=words, key="figure", bind="query-params", width=260)
+        figure = named_choice(
+            st.selectbox, "Figure", list(known), key="figure", usual=plan.figure, format_func=words, width=260
+        )
         usual = plan.higher if figure == plan.figure else not any(word in figure for word in ("loss", "error"))
         take = st.segmented_control(
             "Value of a run", ["last", "best"], default=plan.take, required=True, key="take", bind="query-params"

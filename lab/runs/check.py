@@ -21,7 +21,7 @@ def check(params: Params, setup: Setup) -> None:
     from engine.data.draws import share_out
 
     share_out(getattr(params, "batch", setup.ranks), setup.ranks)
-    find_device(setup.device)
+    find_device(setup.device, setup.ranks)
     open_data(params.data, "train", getattr(params, "size", None))  # type: ignore[attr-defined]
 
 

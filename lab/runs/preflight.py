@@ -92,7 +92,8 @@ def facts(found: Preflight, now: float) -> dict[str, str]:
     """What was measured, in words, by what it is. now: seconds since the epoch."""
     rows: dict[str, str] = {}
     if found.peak_mb is not None:
-        rows["memory"] = f"{found.peak_mb:,} MB of {found.room_mb:,} MB ({found.device})"
+        each = f", for each of {found.ranks} processes" if found.ranks > 1 else ""
+        rows["memory"] = f"{found.peak_mb:,} MB of {found.room_mb:,} MB ({found.device}){each}"
     for name, seconds in (("first step", found.first_seconds), ("one step", found.step_seconds)):
         if seconds is not None:
             rows[name] = span(seconds)

@@ -70,6 +70,23 @@ def test_a_clicked_tab_is_in_the_address_and_back_leads_to_the_one_before(visit,
     opens(page, "Log")
 
 
+def test_choices_stand_in_the_address_by_their_plain_names(visit):
+    page = visit("/methods")
+    page.get_by_text("Uncertainty", exact=True).first.click()
+    page.wait_for_url(re.compile("wing=uncertainty$"))
+    page.get_by_text("Few-shot", exact=True).first.click()
+    page.wait_for_url(re.compile("wing=fewshot$"))
+    page.get_by_role("link", name="Prototypical", exact=False).first.wait_for()
+    page.go_back()
+    page.get_by_text("Deep ensembles", exact=True).wait_for()
+    page = visit("/uncertainty")
+    page.get_by_role("combobox", name="Model").first.click()
+    page.get_by_role("option", name="Deep ensembles").first.click()
+    page.wait_for_url(re.compile("model=uncertainty.deep_ensembles"))
+    page.reload()
+    page.get_by_text("One more", exact=True).wait_for()
+
+
 def test_a_choice_of_runs_outlives_a_search_and_the_way_to_the_comparison_and_back(visit, run, server):
     other = plan(ID, method(ID).params.make({}, "tiny"), Setup(device="cpu"), "beside it")
     write_state(other.folder, "cancelled", step=0, steps=3)

@@ -37,7 +37,7 @@ def test_two_networks_answer_the_same_picture_and_their_differences_stand_out(vi
         "A · Monte-Carlo dropout · the shipped demo", "B · RandAugment · the shipped demo",
     ]  # fmt: skip
     assert page.locator(".sides .gallery").count() == 2
-    assert page.locator(".sides .cell img").count() == 2
+    assert page.locator(".sides .mosaic").count() == 2
     asked = []
     page.on("request", lambda request: asked.append(request) if request.url.endswith("/api/lens") else None)
     page.locator(".knobs input[type=range]").nth(1).evaluate("s => { s.value = 28; s.oninput(); s.onchange() }")

@@ -37,6 +37,11 @@ def answers(page, act):
     return json.loads(seen[-1].post_data), json.loads(seen[-1].response().text().splitlines()[-1])
 
 
+def pictured(page):
+    """The file of the first exhibit's pictures."""
+    return page.locator(".stage .part").first.evaluate("one => one.sheet.tiles")
+
+
 def test_the_tiles_follow_the_slider_and_keep_their_operations(visit, shots):
     page = visit("/augment")
     alive(page)
@@ -89,6 +94,32 @@ def test_what_is_painted_is_hidden_and_a_reload_keeps_it(visit, shots):
     assert cleared[0]["knobs"]["painted"] == ""
 
 
+def test_the_keyboard_alone_paints_drags_and_picks(visit, shots):
+    page = visit("/masked")
+    alive(page)
+    board = page.locator(".board canvas")
+    page.get_by_role("button", name="Clear").focus()
+    page.keyboard.press("Tab")
+    assert board.evaluate("one => one.getRootNode().activeElement === one"), "the board comes after its button"
+    assert board.evaluate("one => getComputedStyle(one).outlineStyle") == "solid", "and is seen to have the focus"
+    page.keyboard.press("ArrowLeft")
+    first = answers(page, lambda: page.keyboard.press("Space"))[0]["knobs"]["painted"]
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    assert answers(page, lambda: page.keyboard.press("Space"))[0]["knobs"]["painted"] not in ("", first)
+    page.screenshot(path=shots / "keyboard.png")
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    answers(page, lambda: page.keyboard.press("Space"))
+    page.keyboard.press("Tab")
+    slider = page.locator(".knobs input[type=range]").first
+    assert slider.evaluate("one => one.getRootNode().activeElement === one")
+    before = float(slider.input_value())
+    assert answers(page, lambda: page.keyboard.press("ArrowLeft"))[0]["knobs"]["ratio"] < before
+    page.wait_for_function("location.search.includes('reconstruct.ratio')")
+    assert slider.evaluate("one => one.getRootNode().activeElement === one"), "a rerun leaves the focus where it is"
+
+
 def test_a_painting_grows_is_stopped_and_is_seen_again(visit, shots):
     page = visit("/style?transfer.steps=40")
     go, says, moment = page.locator(".go"), page.locator(".live .says"), page.locator(".reel input")
@@ -106,10 +137,10 @@ def test_a_painting_grows_is_stopped_and_is_seen_again(visit, shots):
     go.click()
     page.locator(".live:not(.busy) .says").filter(has_text="live").wait_for()
     assert moment.get_attribute("max") == "20"
-    last = page.locator(".stage img").first.get_attribute("src")
+    last = pictured(page)
     moment.evaluate("slider => { slider.value = 0; slider.oninput() }")
     assert page.locator(".reel output").inner_text() == "1 of 21"
-    assert page.locator(".stage img").first.get_attribute("src") != last
+    assert pictured(page) != last
     page.screenshot(path=shots / "style.png")
 
 
@@ -133,13 +164,24 @@ def test_more_passes_count_from_memory_and_the_line_moves(visit, shots):
         assert question["knobs"]["passes"] == to
         assert page.locator(".live .says").inner_text() == f"live · {told['milliseconds']} ms"
         places.append(float(page.locator(".stage line.here").first.get_attribute("x1")))
-        drawn.append(page.locator(".stage img").first.get_attribute("src"))
+        drawn.append(pictured(page))
         took.append(told["milliseconds"])
     assert places == sorted(set(places)), "the line that marks how many count goes to the right"
     assert len(set(drawn)) == 3, "the maps are others each time"
     print("milliseconds of a dragged number of passes:", took)
     page.screenshot(path=shots / "uncertainty.png")
     page.wait_for_function("location.search.includes('pixel-by-pixel.passes=30')")
+
+
+def test_the_slider_of_networks_ends_with_the_last_and_the_usual_needs_no_word_in_the_address(visit):
+    page = visit("/uncertainty?model=uncertainty.deep_ensembles")
+    alive(page)
+    slider = page.locator(".knobs input[type=range]").first
+    assert (slider.get_attribute("max"), slider.input_value()) == ("5", "5")
+    assert answers(page, lambda: slider.press("ArrowLeft"))[0]["knobs"]["networks"] == 4
+    page.wait_for_function("location.search.includes('doubt.networks=4')")
+    slider.press("ArrowRight")
+    page.wait_for_function("!location.search.includes('networks')")
 
 
 def test_the_cut_off_refuses_as_many_pictures_as_it_says(visit, shots):
@@ -188,7 +230,7 @@ def test_a_painting_branches_from_a_moment_and_both_looks_stay(visit, shots):
     assert on.inner_text() == "Go on"
     to(page, 2)
     assert on.inner_text() == "Branch here"
-    third = page.locator(".stage img").first.get_attribute("src")
+    third = pictured(page)
     page.get_by_role("option", name="smarties").click()
     seen = []
     page.on("request", lambda request: seen.append(request) if request.url.endswith("/api/lens") else None)
@@ -200,7 +242,7 @@ def test_a_painting_branches_from_a_moment_and_both_looks_stay(visit, shots):
     assert asked["knobs"]["style"] == "smarties"
     assert page.locator(".takes button").all_inner_texts() == ["1", "2 · from 3 of 1"]
     to(page, 2)
-    assert page.locator(".stage img").first.get_attribute("src") == third, "it begins with what came before"
+    assert pictured(page) == third, "it begins with what came before"
     page.locator(".takes button").first.click()
     assert output.inner_text() == "5 of 5"
     page.screenshot(path=shots / "branch.png")

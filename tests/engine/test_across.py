@@ -15,6 +15,7 @@ from engine.data.draws import Draws
 from engine.losses.contrastive import info_nce, nt_xent
 from engine.losses.swapped import swapped_prediction
 from engine.method import drive
+from engine.methods.semi.paws import paws_loss
 from engine.ops import across
 from engine.ops.sinkhorn import sinkhorn
 
@@ -51,13 +52,17 @@ def swapped(net, one, two):
     return swapped_prediction(scores, [sinkhorn(each.detach(), 0.1, 4) for each in scores], 0.3)
 
 
+def evenly_guessed(net, one, two):
+    return paws_loss(net(one).softmax(dim=1), net(two).softmax(dim=1), 0.25, even=True)[0]
+
+
 def to_the_middle(net, one, two):
     """A loss in which every row pulls at all of the joint batch, through `gather` alone."""
     middle = across.gather(net(two)).mean(dim=0)
     return ((net(one) - middle) ** 2).sum(dim=1).exp().mean()
 
 
-LOSSES = (contrast, lookup, swapped, to_the_middle)
+LOSSES = (contrast, lookup, swapped, evenly_guessed, to_the_middle)
 
 
 def all_losses():

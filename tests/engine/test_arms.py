@@ -51,7 +51,6 @@ def test_what_is_written_is_read_and_a_collapse_is_a_point(tmp_path):
         "a": {"places": spread, "steps": steps} | pictures,
         "b": {"places": spread * 0, "steps": steps} | pictures,
     }
-    arms.path("x.y", tmp_path).parent.mkdir(parents=True)
     arms.write("x.y", told, ("one", "two"), tmp_path)
     found = arms.read("x.y", tmp_path)
     assert list(found.places) == ["a", "b"]

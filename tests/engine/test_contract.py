@@ -152,6 +152,10 @@ def test_its_lenses_answer_and_their_answers_can_be_stored(id, whole, tmp_path):
         path = tmp_path / "answer.safetensors"
         write_values(path, answer)
         assert set(read_values(path)[0]) == set(answer)
+        if ends := lens.ends(model, images):
+            at_the_ends = lens.params.up_to(ends).make(ends, "tiny").model_dump()
+            *_, answer = lens.answers(model, lens.params.make(at_the_ends), images, bench)
+            check_values(answer, lens.exhibits, f"{id} {lens.name} at {ends}")
     assert facts.size > 0
 
 

@@ -62,6 +62,40 @@ def test_code_and_what_is_compared_count(print_of):
     assert print_of(arm="{'rate': 2}") != usual
 
 
+def test_data_that_a_knob_or_a_claim_names_counts(print_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(receipts, "CODE", tmp_path)
+    monkeypatch.setattr(receipts, "LOADERS", {"toys": "toys.load", "dolls": "dolls.load"})
+    (tmp_path / "data").mkdir()
+
+    def holds(name, value):
+        (tmp_path / "data" / f"{name}.py").write_text(f"def load(): return {value}\n", encoding="utf-8")
+
+    def named():
+        return print_of(before='class Toy:\n    data: str = knob("toys:red", "or dolls")\n\n', arm="{'data': 'dolls'}")
+
+    holds("toys", 1)
+    holds("dolls", 1)
+    usual = named()
+    holds("toys", 2)
+    assert named() != usual
+    holds("toys", 1)
+    assert named() == usual
+    holds("dolls", 2)
+    assert named() != usual
+
+
+def test_a_method_whose_demo_is_used_counts(print_of, tmp_path, monkeypatch):
+    other, toy = tmp_path / "other.py", receipts.card("")
+    monkeypatch.setattr(receipts, "ids", lambda: ["other"])
+    monkeypatch.setattr(receipts, "card", lambda id: SimpleNamespace(path=other) if id == "other" else toy)
+    other.write_text("def train(): return 1\n\nMETHOD = Method(train=train)\n", encoding="utf-8")
+    knob = 'class Toy:\n    start: str = knob("other", "whose features")\n\n'
+    usual, without = print_of(before=knob), print_of()
+    other.write_text("def train(): return 2\n\nMETHOD = Method(train=train)\n", encoding="utf-8")
+    assert print_of(before=knob) != usual
+    assert print_of() == without
+
+
 @pytest.fixture
 def part(tmp_path, monkeypatch):
     """Writes the file that stands for a module of the engine."""

@@ -11,7 +11,7 @@ from patience_runs import kill, until
 from engine.bench import Setup
 from engine.catalog import method
 from engine.checkpoint import read_checkpoint
-from engine.folder import plan_run, read_state, wish
+from engine.folder import plan_run, read_state, wish, wishes
 from engine.launch import first_dead, first_to_fail, how_ended
 from engine.record import checkpoints, rows
 
@@ -99,6 +99,22 @@ def test_sigterm_to_the_launcher_saves_and_cancels(tmp_path):
     assert (process.returncode, told["state"]) == (4, "cancelled"), output
     assert told["cause"] == "stopped by SIGTERM; its work is saved"
     assert [saved for saved, _ in checkpoints(folder)] == [told["step"]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "becomes"), [([], "cancelled"), (["pause"], "paused"), (["pause", "cancel"], "cancelled")]
+)
+def test_sigterm_before_the_first_step_ends_all_as_was_asked(tmp_path, asked, becomes):
+    folder = planned(tmp_path / "run", steps=100_000)
+    process = begun(folder)
+    ranks = [member(process, rank) for rank in (0, 1)]
+    for name in asked:
+        wish(folder, name)
+    process.terminate()
+    output, _ = process.communicate(timeout=120)
+    told = read_state(folder)
+    assert (told["state"], told.get("cause"), wishes(folder)) == (becomes, None, set()), output
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in ranks)
 
 
 def test_a_rank_that_dies_ends_the_run_with_a_sentence(tmp_path):

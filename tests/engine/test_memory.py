@@ -73,4 +73,5 @@ def test_this_process_and_this_machine_are_measured():
     assert 60 * MB < memory.used("cpu") - before < 80 * MB
     assert memory.peak("cpu") >= memory.used("cpu") - 8 * MB
     assert memory.room("cpu") > memory.available() > 0
+    assert memory.room("cpu", 2) < memory.room("cpu")
     held.close()

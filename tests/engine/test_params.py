@@ -29,6 +29,19 @@ def test_presets_change_only_what_they_name():
     assert Some.make({"steps": 5}, "tiny").steps == 5
 
 
+def test_a_knob_ends_lower_where_there_is_less_and_its_default_comes_along():
+    less = Some.up_to({"steps": 50})
+    assert [knob.name for knob in less.knobs()] == [knob.name for knob in Some.knobs()]
+    assert (less.make({}).steps, less.make({}, "tiny").steps, less.knobs()[0].high) == (50, 3, 50)
+    with pytest.raises(KnobError, match="51 is out of range; allowed is 1 to 50"):
+        less.make({"steps": 51})
+    with pytest.raises(KnobError, match="mix needs the tv scale"):
+        less.make({"mix": True, "scale": "tf"})
+    assert Some.up_to({}) is Some.up_to({"steps": 1000}) is Some
+    assert Some.up_to({"steps": 0}).knobs()[0].high == 1, "one that stays where it begins"
+    assert Some.make({}).steps == 200
+
+
 @pytest.mark.parametrize(
     ("values", "name", "says"),
     [

@@ -42,7 +42,7 @@ def process(plan, *words):
 @pytest.fixture(autouse=True)
 def unbound(monkeypatch):
     """Leave the memory limit of the tests' own process alone."""
-    monkeypatch.setattr("engine.memory.stay_inside", lambda device: None)
+    monkeypatch.setattr("engine.memory.stay_inside", lambda device, ranks: None)
 
 
 @pytest.fixture
@@ -116,6 +116,25 @@ def test_out_of_memory_at_a_step_names_the_batch_to_take(toy):
     assert "OutOfMemoryError: CUDA out of memory" in found.problems[0]
     assert found.instead["batch"] <= 32
     assert f"Batch {found.instead['batch']} needs about" in found.problems[0]
+
+
+def test_of_several_ranks_the_first_is_seen_with_its_part_of_a_batch(toy, monkeypatch):
+    seen, rooms = [], []
+
+    def train(model, params, bench):
+        for batch in bench.batches(bench.data(params.data, "train"), params.batch, params.steps):
+            seen.append(len(batch.images))
+            yield {"loss": 1.0}
+
+    toy(train=train)
+    monkeypatch.setattr("engine.memory.stay_inside", lambda device, ranks: rooms.append(ranks))
+    shared = {"setup": CPU | {"ranks": 2}}
+    found = measured(plan("toy.patience", batch=8, steps=20) | shared)
+    assert (found.problems, found.ranks, rooms) == ([], 2, [2])
+    assert set(seen) == {4}
+    assert any(remark.startswith("seen of one of 2 processes alone") for remark in found.remarks)
+    (problem,) = measured(plan("toy.patience", batch=9, steps=20) | shared).problems
+    assert "batch: 9 cannot be shared evenly by 2 ranks; make it a multiple of 2" in problem
 
 
 def test_a_loss_that_is_not_finite_in_the_first_steps_would_fail(toy):

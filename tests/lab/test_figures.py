@@ -5,6 +5,7 @@ import runpy
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 from engine.method import (
     Bars,
@@ -222,3 +223,21 @@ def test_a_matrix_is_named_by_rows_and_columns_where_they_fit_and_else_by_classe
     assert named(values) == (["cat", "dog"], ["x", "y", "z"])
     assert named(values | {"rows": ["up", "down"]}) == (["up", "down"], ["x", "y", "z"])
     assert named({"table": values["table"], "rows": ["one"]}) == (["0", "1"], ["0", "1", "2"])
+
+
+def curves_of_a_run():
+    import numpy as np
+
+    from engine.method import Curves
+    from lab.parts.progress import show_curves
+
+    exhibits = (Curves(("loss", "never reported"), "Both."), Curves(("nor this",), "None."))
+    show_curves(exhibits, {"loss": np.array([[1, 2.0], [2, 1.0]])}, "run")
+
+
+def test_a_name_without_numbers_takes_no_other_curve_with_it():
+    app = AppTest.from_function(curves_of_a_run).run()
+    assert not app.exception
+    (chart,) = app.get("vega_lite_chart")
+    assert "loss" in chart.proto.spec
+    assert "never reported" not in chart.proto.spec

@@ -47,7 +47,7 @@ def test_it_opens_on_the_atlas_that_ships_before_torch_is_loaded(shown, monkeypa
 
 def test_what_matters_stands_in_the_address(shown):
     opened("map", **{
-        "map": "t-SNE", "tsne.perplexity": "12.0", "colour": "error", "only": "1", "loops": "0_0_9_9_0_9", "at": "0.5",
+        "map": "tsne", "tsne.perplexity": "12.0", "colour": "error", "only": "1", "loops": "0_0_9_9_0_9", "at": "0.5",
         "clusters": "7",
     })  # fmt: skip
     ids, name, knobs, start, more = shown[-1]

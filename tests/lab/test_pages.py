@@ -271,6 +271,16 @@ def test_an_ending_run_says_what_is_waited_for(run, monkeypatch):
     assert "SIGTERM follows in" in text(opened("run", id=run.id))
 
 
+def test_a_run_of_several_ranks_says_so(home):
+    id = "representation.simclr"
+    setup = Setup.make({"device": "cpu", "ranks": 2}, "tiny")
+    run = plan(id, method(id).params.make({}, "tiny"), setup)
+    write_state(run.folder, "paused", step=2, steps=3, device="cpu", peak_mb=400)
+    app = opened("run", id=run.id)
+    assert "2 ranks" in text(app)
+    assert "cpu, 400 MB (rank 0)" in text(app)
+
+
 def test_a_failed_run_shows_cause_and_hint(run):
     write_state(run.folder, "failed", cause="FloatingPointError: loss became nan at step 7", hint="Lower the rate.")
     app = opened("run", id=run.id)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -107,10 +108,23 @@ def test_a_lens_answers_with_all_its_exhibits(finished):
     assert status == 200, told
     assert [one["says"] for one in told["exhibits"]] == [exhibit.says for exhibit in lens.exhibits]
     assert all(
-        figure.keys() <= {"picture", "svg", "columns", "bars", "heat"}
+        figure.keys() <= {"mosaic", "svg", "columns", "bars", "heat"}
         for one in told["exhibits"]
         for figure in one["figures"]
     )
+
+
+def test_an_answer_is_not_packed_for_that_takes_longer_than_the_wire(finished):
+    app = GZipMiddleware(SERVER, minimum_size=1)
+    client = TestClient(app, base_url="http://localhost:8501")
+    looker = warm.looker(finished.id, warm.stamp(finished.id))
+    body = {"target": finished.id, "lens": looker.lenses[0].name, "images": api.bring("some", looker.shipped(2)),
+            "knobs": {}, "seed": 0, "dark": False}  # fmt: skip
+    answer = client.post("/api/lens", json=body, headers={"accept-encoding": "gzip"})
+    assert answer.json()["exhibits"]
+    assert answer.headers["content-encoding"] == "identity"
+    packed = client.get("/api/fonts/nothing", headers={"accept-encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip", "as everything else is"
 
 
 def test_the_same_seed_gives_the_same_answer_and_its_script_comes_along(finished):

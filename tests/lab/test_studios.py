@@ -1,26 +1,33 @@
 """Every studio opens on stored answers, goes live through what was chosen, and says what does not fit. No browser."""
 
+import base64
+import io
 import json
 
 import anyio
+import numpy as np
 import pytest
 import torch
 from app_pages import opened, text
 from patience_runs import home  # noqa: F401 - a fixture
+from PIL import Image
 from starlette.requests import ClientDisconnect
 
 from engine.bench import Setup
 from engine.catalog import method
 from engine.lenses import CLASSIFIER
-from engine.method import Pictures
+from engine.method import Boxes, Masks, Overlay, Pictures
 from engine.run import run as carry_out
 from lab import api, studio, warm
 from lab.checkpoints import open_model
 from lab.figures import draw, portable, tiles
 from lab.following import Following
 from lab.looking import Looker
+from lab.parts.play import common_ends
+from lab.pictures import COLOURS, rgb
 from lab.runs.run import plan
 
+RNG = np.random.default_rng(0)
 STUDIOS = {
     "augment": ("Augmentation", "imagenet:lite0"),
     "masked": ("Masked pictures", "representation.mae"),
@@ -64,6 +71,22 @@ def test_each_of_its_lenses_answers_through_each_of_its_models(page, monkeypatch
             lens = looker.lens(name)
             *_, answer = looker.answers(lens, lens.params.make({}, "tiny"), lens.given(images))
             assert all(one["figures"] for one in portable(lens.exhibits, answer)), (model, name)
+
+
+def test_sliders_end_where_the_model_and_the_pictures_end():
+    looker = Looker(open_model("uncertainty.deep_ensembles"))
+    images = api.bring("some", looker.shipped(2))
+    lens = looker.lens("Doubt")
+    assert common_ends(lens, {"it": looker}, [images]) == {"networks": 5}
+    asked = lens.params.make({"networks": 50})
+    (all_of_them,) = looker.answers(lens, asked, looker.shipped(2))
+    assert all_of_them["counted"] == 5, "beyond the last: all, as the command line may ask"
+    other = Looker(open_model("uncertainty.mc_dropout"))
+    assert common_ends(lens, {"it": looker, "other": other}, [images, images]) == {"networks": 5}
+    masked = Looker(open_model("representation.mae"))
+    own = masked.opened.model.params
+    ends = common_ends(masked.lens("Attention"), {"it": masked}, [""])
+    assert ends == {"block": max(own.depth, own.decoder_depth), "head": max(own.heads, own.decoder_heads)}
 
 
 def test_a_run_has_the_lenses_of_its_method_and_any_other_those_for_others():
@@ -183,6 +206,33 @@ def test_timms_own_copy_of_a_shipped_network_answers_as_ours():
     assert len(one.facts.classes) == 1000
 
 
+def pixels(url):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB"))
+
+
+def test_small_pictures_and_maps_go_to_the_browser_to_the_pixel_and_it_enlarges_them():
+    values = {"images": RNG.random((6, 3, 32, 32)), "heat": RNG.random((6, 32, 32)), "labels": np.ones((6, 32, 32)),
+              "classes": ["cat"], "found": np.full((6, 1, 6), np.nan)}  # fmt: skip
+    exhibits = [Overlay(("images", "heat"), ""), Masks(("images", "labels"), ""), Boxes(("images", "found"), "")]
+    heat, masks, boxes = (one["figures"][0]["mosaic"] for one in portable(exhibits, values))
+    assert (heat["names"], heat["across"], heat["count"]) == (["images", "heat"], 2, 6)
+    assert masks["legend"] == [[COLOURS[0], "cat"]]
+    for told in (heat, masks):
+        assert np.array_equal(pixels(told["tiles"])[32:64, :32], rgb(values["images"][1]))
+        assert told["crisp"]
+    assert boxes["names"] == ["found"]
+    assert not boxes["crisp"]
+    assert pixels(boxes["tiles"]).shape == (6 * boxes["wide"], boxes["wide"], 3), "words need more pixels than that"
+
+
+@pytest.mark.parametrize(("one", "other", "width"), [(90, 90, 90), (200, 200, 160), (24, 32, 160)])
+def test_large_pictures_and_those_of_two_sizes_are_drawn_as_wide_as_they_are_shown(one, other, width):
+    values = {"a": np.zeros((6, 3, one, one)), "b": np.zeros((6, 3, other, other))}
+    (told,) = portable([Pictures(("a", "b"), "")], values)[0]["figures"]
+    assert pixels(told["mosaic"]["tiles"]).shape == (6 * width, 2 * width, 3)
+    assert not told["mosaic"]["crisp"]
+
+
 def test_pictures_with_words_and_bars_go_to_the_browser_as_one_file():
     values = {
         "seen": torch.rand(3, 3, 8, 8).numpy(),
@@ -194,7 +244,8 @@ def test_pictures_with_words_and_bars_go_to_the_browser_as_one_file():
     assert (told["count"], told["ratio"]) == (3, 1)
     assert told["words"] == [["a"], ["b"], ["c"]]
     assert told["bars"] == [{"sure": 0.1}, {"sure": 0.5}, {"sure": 1.0}]
-    assert told["tiles"].startswith("data:image/jpeg;base64,")
+    assert np.array_equal(pixels(told["tiles"])[8:16], rgb(values["seen"][1])), "small ones to the pixel"
+    assert pixels(tiles(exhibit, values | {"seen": np.zeros((3, 3, 96, 96))})["tiles"]).shape == (288, 96, 3)
     json.dumps(told)
     (drawn,) = draw(exhibit, values)
     assert drawn.width > 3 * 200

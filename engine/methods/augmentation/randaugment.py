@@ -45,7 +45,7 @@ from engine.lenses.augmented import DRAWS, SHEET, STILL, TABLE
 from engine.losses.soft import soft_cross_entropy
 from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, Sweep, Table, knob
 from engine.metrics.answers import accuracy_of
-from engine.metrics.pixels import neighbour_accuracy
+from engine.metrics.neighbours import PIXELS, knn_accuracy
 from engine.nets.classifier import Classifier, backbone
 from engine.ops.schedule import cosine
 from engine.ops.warp import rotation, warp
@@ -93,7 +93,7 @@ def train(model: AugmentedClassifier, params: RandAugmentParams, bench: Bench) -
     motion = bench.once(lambda: torch.rand(len(test), 3, generator=bench.generator, device=bench.device) * 2 - 1)
     motion = motion.to(bench.device)  # a resumed run finds it on the CPU
     known = bench.chunks(spread(data, BANK))
-    neighbours = bench.once(lambda: neighbour_accuracy(known, bench.chunks(test), len(model.classes)))
+    neighbours = bench.once(lambda: knn_accuracy(PIXELS, known, bench.chunks(test), len(model.classes), 5).item())
 
     crop, augment = Crop((params.crop, 1.0)), RandAugment(params.n, params.m, params.scale)
     mix = {"mixup": mixup, "cutmix": cutmix}.get(params.mix)

@@ -58,7 +58,7 @@ from engine.losses.self_distillation import moved_centre, opinion, self_distilla
 from engine.losses.swapped import swapped_prediction
 from engine.method import Claim, Curves, Method, Params, Pictures, Report, knob
 from engine.metrics.neighbours import embed_all
-from engine.metrics.readout import ASKED, COURSE, WORTH, Readout
+from engine.metrics.readout import ASKED, COURSE, IN_COLOUR, WORTH, Readout
 from engine.nets.class_head import ClassHead
 from engine.nets.classifier import Backbone, backbone
 from engine.nets.projection import projection
@@ -296,5 +296,6 @@ METHOD = Method(
             "mean as centre": {"centre": "mean", "momentum": 0.99, "teacher_temperature": 0.04},
         },
         baseline="untrained",
+        also=IN_COLOUR,
     ),
 )  # fmt: skip

@@ -48,7 +48,7 @@ from engine.lenses.probed import TOKEN_PROBE
 from engine.lenses.tuned import FINE_TUNE
 from engine.method import Claim, Curves, Lens, Method, Params, Pictures, Report, Table, knob
 from engine.metrics.neighbours import NEAREST, PIXELS, most_alike
-from engine.metrics.readout import COURSE, HEADLESS, Readout
+from engine.metrics.readout import COURSE, HEADLESS, IN_COLOUR, Readout
 from engine.nets.masked_vit import Decoder, Kind, MaskedViT
 from engine.ops.decay import decay_groups
 from engine.ops.fill import smooth_fill
@@ -190,5 +190,6 @@ METHOD = Method(
         arms={"75 % hidden": {}, "10 % hidden": {"ratio": 0.1}},
         baseline="filling",
         higher=False,
+        also=IN_COLOUR,
     ),
 )  # fmt: skip

@@ -58,7 +58,7 @@ from engine.method import (
     Table,
     knob,
 )  # fmt: skip
-from engine.metrics.readout import COURSE, WORTH, Readout
+from engine.metrics.readout import COURSE, IN_COLOUR, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.groups import in_groups
 from engine.ops.across import gather
@@ -252,5 +252,6 @@ METHOD = Method(
         course=COURSE,
         arms={"MoCo": {}, "no momentum": {"momentum": 0.0}},
         baseline="untrained",
+        also=IN_COLOUR,
     ),
 )  # fmt: skip

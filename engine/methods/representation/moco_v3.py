@@ -50,7 +50,7 @@ from engine.lenses.features import MAP, NEIGHBOURS, PAIRS
 from engine.lenses.probed import LINEAR_PROBE
 from engine.losses.in_batch import in_batch_logits, symmetric_contrast
 from engine.method import Claim, Curves, Method, Params, Pictures, Report, Sweep, knob
-from engine.metrics.readout import ASKED, COURSE, WORTH, Readout
+from engine.metrics.readout import ASKED, COURSE, IN_COLOUR, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.moco_vit import RELEASED_HEADS, released_sizes, renamed
 from engine.nets.projection import projection
@@ -272,6 +272,7 @@ METHOD = Method(
         arms={"MoCo v3": {}, "one-sided": {"symmetric": False}, "no predictor": {"predictor": False},
               "frozen patches": {"stem": "patch", "freeze_patches": True}},
         baseline="untrained",
+        also=IN_COLOUR,
     ),
     sweeps=(
         Sweep(

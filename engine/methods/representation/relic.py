@@ -59,7 +59,7 @@ from engine.lenses.probed import LINEAR_PROBE
 from engine.losses.invariance import candidates, relic
 from engine.method import Claim, Curves, Matrix, Method, Params, Pictures, Report, Sweep, knob
 from engine.metrics.backgrounds import OtherGrounds
-from engine.metrics.readout import COURSE, WORTH, Readout
+from engine.metrics.readout import COURSE, IN_COLOUR, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.projection import projection
 from engine.ops.ema import ema_update, follower
@@ -235,6 +235,7 @@ METHOD = Method(
         course=(*COURSE, "elsewhere", "on photographs", "contrast", "invariance"),
         arms={"other backgrounds": {}, "as they are": {"p_m": 0.0}, "plain contrast": {"beta": 0.0}},
         baseline="untrained elsewhere",
+        also=IN_COLOUR,
     ),
     sweeps=(
         Sweep("α × β", {"alpha": (0.3, 1.0, 3.0), "beta": (0.0, 1.0, 3.0)}, "What does invariance add to contrast?"),

@@ -46,7 +46,7 @@ from engine.lenses.probed import LINEAR_PROBE
 from engine.losses.contrastive import nt_xent
 from engine.method import Claim, Curves, Method, Params, Pictures, Report, knob
 from engine.metrics.embedding import alignment, uniformity
-from engine.metrics.readout import COURSE, WORTH, Readout
+from engine.metrics.readout import COURSE, IN_COLOUR, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.projection import projection
 from engine.ops.schedule import cosine
@@ -148,5 +148,6 @@ METHOD = Method(
         arms={"both": {}, "crop only": {"strength": 0.0}, "distortion only": {"crop": 1.0},
               "no negatives": {"negatives": False}},
         baseline="untrained",
+        also=IN_COLOUR,
     ),
 )  # fmt: skip

@@ -48,7 +48,7 @@ from engine.lenses.probed import LINEAR_PROBE
 from engine.lenses.prototypes import CODES, PROTOTYPES
 from engine.losses.swapped import swapped_prediction
 from engine.method import Claim, Curves, Method, Params, Pictures, Report, knob
-from engine.metrics.readout import COURSE, WORTH, Readout
+from engine.metrics.readout import COURSE, IN_COLOUR, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.prototypes import Prototypes
 from engine.ops.schedule import cosine
@@ -165,5 +165,6 @@ METHOD = Method(
         course=COURSE,
         arms={"equal shares": {}, "as they like": {"assign": "softmax"}, "two large crops": {"small": 0}},
         baseline="untrained",
+        also=IN_COLOUR,
     ),
 )  # fmt: skip

@@ -45,9 +45,10 @@ from engine.lenses.supports import SUPPORTS
 from engine.losses.soft_neighbours import cross_entropy, mean_entropy, sharpened, soft_neighbour
 from engine.method import Bars, Claim, Curves, Method, Params, Pictures, Report, knob
 from engine.metrics.classification import accuracy
-from engine.metrics.readout import COURSE, WORTH, Readout
+from engine.metrics.readout import COURSE, IN_COLOUR, WORTH, Readout
 from engine.nets.classifier import backbone
 from engine.nets.projection import projection
+from engine.ops.across import gather
 from engine.ops.choose import host_generator
 from engine.ops.schedule import cosine
 
@@ -156,7 +157,8 @@ def train(model: PAWS, p: PAWSParams, bench: Bench) -> Iterator[Report]:
         unknown = batch.images if p.learn == "all" else own
         views = [model.view(images, bench.generator) for images in (unknown, unknown, own)]
         one, two, supports = model.project(torch.cat(views)).split([len(view) for view in views])
-        told = [model.take_for(z, supports, labels, p.smoothing) for z in (one, two)]
+        voters = gather(supports), gather(labels)  # of all ranks, as in the released code
+        told = [model.take_for(z, *voters, p.smoothing) for z in (one, two)]
         if p.learn == "all":
             loss, entropy = paws_loss(told[0], told[1], p.sharpen, p.even)
         else:  # what the supports take other views of themselves for, against their true labels
@@ -214,5 +216,6 @@ METHOD = Method(
         course=("accuracy", *COURSE),
         arms={"PAWS": {}, "labelled alone": {"learn": "labelled"}, "not made even": {"even": False}},
         baseline="pixels",
+        also=IN_COLOUR,
     ),
 )  # fmt: skip

@@ -48,8 +48,7 @@ from engine.lenses.several import several
 from engine.method import Bars, Claim, Curves, Lens, Matrix, Method, Params, Pictures, Report, Scatter, Table, knob
 from engine.metrics.acquisition import Rule, acquisition, highest
 from engine.metrics.answers import accuracy_of
-from engine.metrics.neighbours import embed_all
-from engine.metrics.pixels import neighbour_accuracy
+from engine.metrics.neighbours import PIXELS, embed_all, knn_accuracy
 from engine.nets.lenet import DropoutLeNet
 from engine.ops.choose import host_generator
 from engine.ops.dropout import samples
@@ -198,7 +197,7 @@ def course(model: ActiveLearner, labelled: Dataset, places: Tensor, round: int, 
     count = partial(torch.bincount, minlength=len(classes))
     return {
         "accuracy": model.curve[round].clone(), "labels": float(len(labelled)),
-        "pixels": neighbour_accuracy(bench.chunks(labelled), bench.chunks(test), len(classes)),
+        "pixels": knn_accuracy(PIXELS, bench.chunks(labelled), bench.chunks(test), len(classes), 5).item(),
         "right": model.curve[: round + 1].clone(),
         "after": [f"{p.start + p.ask * i} labels" for i in range(round + 1)],
         "newest": newest.batch(torch.arange(min(SHOWN, len(newest)))).to(bench.device).images,

@@ -15,6 +15,7 @@ from engine.data.base import Dataset, memory
 from engine.data.decode import channels, fit
 from engine.data.embedded import tiles
 from engine.data.nuclei import bounds, renumbered
+from engine.data.subset import labels_of, spread
 from engine.data.text import sentences
 
 
@@ -38,7 +39,7 @@ def test_every_embedded_source_is_what_the_list_says(row, split):
         assert 0 <= batch.labels.min() <= batch.labels.max() < len(dataset.facts.classes)
 
 
-@pytest.mark.parametrize("spec", ["garments", "glyphs", "cutouts", "photos", "photos:crops:9", "nuclei"])
+@pytest.mark.parametrize("spec", ["garments", "glyphs", "cutouts", "objects", "photos", "photos:crops:9", "nuclei"])
 @pytest.mark.parametrize(("size", "depth"), [(40, 3), (24, 1)])
 def test_size_and_channels_are_what_one_asks_for(spec, size, depth):
     dataset = open_data(spec, "test", size, depth)
@@ -171,6 +172,26 @@ def test_cutouts_in_grey_are_the_coloured_ones():
     rows = torch.arange(8)
     colour, grey = (open_data("cutouts", "test", channels=depth).batch(rows).images for depth in (3, 1))
     assert torch.equal(channels(colour, 1), grey)
+
+
+def test_objects_are_the_same_emoji_on_other_photographs():
+    train, test = open_data("objects"), open_data("objects", "test")
+    assert train.rows.images.shape == (10_000, 3, 32, 32)
+    assert len(set(train.facts.classes)) == len(train.facts.classes) == 20
+    assert train.rows.labels.bincount().tolist() == [500] * 20
+    assert test.rows.labels.bincount().tolist() == [100] * 20
+    seen = {picture.numpy().tobytes() for picture in train.rows.images}
+    assert len(seen) == 10_000
+    assert not seen & {picture.numpy().tobytes() for picture in test.rows.images}
+
+
+@pytest.mark.parametrize("spec", ["cutouts", "objects"])
+@pytest.mark.parametrize("asked", [200, 400, 1000])
+def test_pictures_at_even_distances_are_of_all_classes(spec, asked):
+    dataset = open_data(spec)
+    counts = labels_of(spread(dataset, asked)).bincount(minlength=len(dataset.facts.classes))
+    assert counts.min() >= 1
+    assert counts.max() <= 3 * asked / len(counts)
 
 
 def test_nuclei_boxes_are_those_of_the_instances():

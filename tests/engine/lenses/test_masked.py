@@ -5,7 +5,7 @@ import torch
 
 from engine.bench import Bench, Setup
 from engine.lenses import brush
-from engine.lenses.masked import RECONSTRUCT, by_hand, paint, wrong
+from engine.lenses.masked import ATTENTION, HIDE_MORE, RECONSTRUCT, by_hand, paint, wrong
 from engine.nets.masked_vit import Decoder, MaskedViT
 from engine.ops.patchify import Masking
 
@@ -104,3 +104,12 @@ def test_the_loss_shown_is_the_loss_trained(norm_pix):
     shown = told["loss"][0, ::4, ::4].flatten()
     assert torch.allclose(shown, each[0] * hidden.mask[0])
     assert told["paints"] == ["patches less their mean, over their contrast" if norm_pix else "plain pixels"]
+
+
+def test_two_networks_say_when_the_same_seed_hides_other_places():
+    one, other = small(), MaskedViT(1, 16, 8, 16, 1, 2, Decoder(16, 1, 2)).eval()
+    for lens in (RECONSTRUCT, HIDE_MORE, ATTENTION):
+        assert lens.apart(one, small(True)) == ""
+        assert "into 4 × 4 patches, the second into 2 × 2" in lens.apart(one, other)
+    assert "brush hides the same" in RECONSTRUCT.apart(one, other)
+    assert "brush" not in HIDE_MORE.apart(one, other)

@@ -6,7 +6,7 @@ from torch import nn
 
 from engine.data.base import Batch
 from engine.metrics.answers import accuracy_of, answers
-from engine.metrics.pixels import neighbour_accuracy
+from engine.metrics.neighbours import PIXELS, knn_accuracy
 
 
 def batches(count=12, size=5):
@@ -61,5 +61,5 @@ def test_neighbours_on_pixels_are_the_definition():
         weight = (similar[nearest] / 0.07).exp()
         votes.append(max(range(3), key=lambda c: weight[rows.labels[nearest] == c].sum().item()))
     right = sum(vote == label for vote, label in zip(votes, queries.labels.tolist(), strict=True)) / len(votes)
-    assert neighbour_accuracy(known, asked, 3) == pytest.approx(right)
-    assert neighbour_accuracy(known, known, 3) == 1.0  # each is its own nearest, at cosine 1
+    assert knn_accuracy(PIXELS, known, asked, 3, 5).item() == pytest.approx(right)
+    assert knn_accuracy(PIXELS, known, known, 3, 5) == 1.0  # each is its own nearest, at cosine 1

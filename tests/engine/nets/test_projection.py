@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.nets.projection import projection
+from engine.nets.projection import plain_layers, projection
 
 
 def kinds(head):
@@ -34,3 +34,16 @@ def test_one_width_is_the_identity():
 def test_widths_that_cannot_be_say_so(widths):
     with pytest.raises(ValueError, match="widths: expected one or more numbers above 0"):
         projection(widths)
+
+
+def test_batch_norm_in_a_head_becomes_part_of_its_linear_maps():
+    torch.manual_seed(0)
+    head = projection((6, 5, 4, 3))
+    for _ in range(5):
+        head(torch.randn(32, 6) * 3 + 1)
+    layers, x = plain_layers(head.eval()), torch.randn(7, 6)
+    assert [type(each) for each in layers] == [nn.Linear] * 3
+    torch.testing.assert_close(layers[2](layers[1](layers[0](x).relu()).relu()), head(x), atol=1e-5, rtol=1e-4)
+    bare = projection((6, 5, 3), norm=False)
+    assert all(each is own for each, own in zip(plain_layers(bare), bare[::2], strict=True))
+    assert plain_layers(nn.Linear(2, 2))[0].in_features == 2

@@ -80,11 +80,11 @@ def test_it_learns_what_pixels_tell():
 def test_train_images_are_spread_over_the_classes_and_the_baseline_sees_only_them(monkeypatch):
     seen = {}
 
-    def spy(known, asked, classes):
+    def spy(embed, known, asked, classes, k):
         seen["known"] = torch.cat([batch.labels for batch in known])
-        return 0.5
+        return torch.tensor(0.5)
 
-    monkeypatch.setattr(randaugment, "neighbour_accuracy", spy)
+    monkeypatch.setattr(randaugment, "knn_accuracy", spy)
     reports, _ = trained(train_images=13)
     assert torch.bincount(seen["known"]).tolist() in ([5, 4, 4], [4, 5, 4], [4, 4, 5])
     assert reports[-1]["neighbours"] == 0.5

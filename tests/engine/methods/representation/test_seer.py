@@ -60,6 +60,19 @@ def test_the_demo_sees_the_stream_once_at_most():
     assert reports[-1]["passes"] == pytest.approx(3 * 8 / len(bench().data("stream")))
 
 
+def test_a_few_curated_pictures_are_as_many_of_each_kind_and_come_again():
+    whole = bench().data("garments", "train", 28)
+    _, _, reports = tiny_run(data="garments", pictures=20, steps=4)
+    assert reports[-1]["passes"] == 4 * 8 / 20
+    shown = torch.cat([report["picture"] for report in reports if "picture" in report])
+    known = whole.batch(torch.arange(len(whole))).to("cpu").images
+    assert all((picture == known).flatten(1).all(dim=1).any() for picture in shown)
+    kinds = reports[-1]["of pictures"]
+    torch.testing.assert_close(kinds, torch.full_like(kinds, 0.1))
+    with pytest.raises(ValueError, match="count: expected 1 to"):
+        tiny_run(data="garments", pictures=10**6)
+
+
 def test_shares_of_kinds_are_those_of_the_stream():
     _, _, reports = tiny_run()
     report = reports[-1]

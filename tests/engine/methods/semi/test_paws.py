@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from side_by_side import on_ranks
 from torch.nn import functional as F
 
 from engine.bench import Bench, Setup
@@ -101,6 +102,25 @@ def test_the_lens_tells_who_votes():
     assert torch.equal(answer["nearest_1"], first)
     with pytest.raises(ValueError, match="there are 4 pictures, got 9"):
         list(lens.answers(model, lens.params.make({"picture": 9}), images, bench()))
+
+
+def seen_supports():
+    """What views are compared with in the first step, and the labels of it."""
+    params, own = PAWSParams.make({}, "tiny"), Bench(Setup.make({"device": "cpu"}, "tiny"))
+    model, seen = METHOD.build(params, own.facts(params)), []
+    take_for, model.take_for = model.take_for, lambda z, *voters: seen.append(voters[:2]) or take_for(z, *voters)
+    next(drive(METHOD, model, params, own))
+    return [rows.detach() for rows in seen[0]]
+
+
+@pytest.mark.slow
+def test_ranks_vote_with_the_supports_of_all(tmp_path):
+    params = PAWSParams.make({}, "tiny")
+    (one, labels), (other, same) = on_ranks(tmp_path, seen_supports)
+    assert one.shape == (2 * params.supports * 10, params.dim)
+    assert torch.equal(one, other)
+    assert torch.equal(labels, same)
+    assert torch.bincount(labels).tolist() == [2 * params.supports] * 10
 
 
 def test_a_source_without_classes_is_refused():
