@@ -79,7 +79,7 @@ def sets(model: Any, spec: str, bench: Bench) -> tuple[Dataset, Dataset]:
         raise ValueError(
             f"data: training and test pictures of {name} share no classes; choose another set for the lens"
         )
-    takes = next(each for each in model.parameters() if each.ndim == 4).shape[1]  # the first convolution
+    takes = len(model.normalise.mean) if isinstance(model, MaskedViT) else model.facts.channels
     if data.facts.channels != takes:
         raise ValueError(f"data: {name} has {data.facts.channels} channels, the network takes {takes}; choose alike")
     return data, test

@@ -1,40 +1,16 @@
-"""The vision transformer of MoCo v3 (Chen, Xie & He, ICCV 2021), as it begins there and as it was released."""
+"""The vision transformers of MoCo v3 (Chen, Xie & He, ICCV 2021) as they were released."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, cast
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from torch import Tensor, nn
-
-from engine.nets.classifier import Backbone
-from engine.nets.normalise import PIXELS, Normalise
-from engine.nets.vit import Block, ClassToken
+from torch import Tensor
 
 RELEASED_HEADS = 12
 """Attention heads of the released encoders, ViT-S and ViT-B alike: what the weights' shapes do not tell."""
 PREFIX = "module.base_encoder."
-
-
-def moco_vit(channels: int, *, size: int, patch: int, width: int, depth: int, heads: int) -> Backbone:
-    """Images (B, channels, size, size) in [0, 1] -> class tokens (B, width); see `VisionTransformer` for the sizes.
-
-    It begins with a class token near 0, patches without a bias, and queries, keys and values drawn as three maps:
-    Xavier's bound is that of width x width, not of width x 3 width.
-    """
-    net = ClassToken(channels, size, patch, width, depth, heads)
-    nn.init.normal_(net.cls_token, std=1e-6)
-    nn.init.zeros_(cast("Tensor", net.patch_embed.proj.bias))
-    for block in cast("Iterable[Block]", net.blocks):
-        for part in block.attn.qkv.weight.detach().chunk(3):
-            nn.init.xavier_uniform_(part)
-    return Backbone(Normalise(*PIXELS[channels]), net, width)
-
-
-def first_layer(net: nn.Module) -> nn.Conv2d:
-    """What pixels go through first: the patch projection of a transformer, the first convolution of another network."""
-    return next(part for part in net.modules() if isinstance(part, nn.Conv2d))
 
 
 class Sizes(NamedTuple):

@@ -182,7 +182,7 @@ def test_a_released_encoder_alone_says_which_file_to_take(released):
 @pytest.fixture
 def released_moco(tmp_path):
     """Write weights as the authors of MoCo v3 release them; the model that they came from."""
-    sizes = {"size": 32, "patch": 8, "width": 12, "depth": 1, "heads": 12}
+    sizes = {"size": 32, "patch": 8, "width": 12, "depth": 1, "heads": 12, "stem": "patch"}
     model = catalog.method(MOCO).build(catalog.method(MOCO).params.make(sizes, "tiny"), Facts(3, 32))
     theirs = {"query.backbone.net.": "base_encoder.", "query.": "base_encoder.", "key.backbone.net.":
               "momentum_encoder.", "key.": "momentum_encoder.", "predictor.": "predictor."}  # fmt: skip

@@ -74,9 +74,13 @@ def test_the_last_layer_of_each_way_is_what_the_network_itself_gives():
     assert list(layers(strange, images)["features"]) == ["features"]
 
 
-@pytest.mark.parametrize("id", ["representation.simclr", "representation.moco", "representation.swav"])
-def test_it_looks_through_networks_with_a_head(id):
-    net = model(id)
+@pytest.mark.parametrize(
+    ("id", "knobs"),
+    [("representation.simclr", {}), ("representation.moco", {}), ("representation.swav", {})]
+    + [(id, {"size": 28, "patch": 4}) for id in ("representation.dino", "representation.moco_v3")],
+)
+def test_it_looks_through_networks_with_a_head(id, knobs):
+    net = model(id, **knobs)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     last = looked(LINEAR_PROBE, net, by="after the head")[-1]
     assert last["what is read"] == ["features", "after the head", "pixels", UNTRAINED]

@@ -2,62 +2,56 @@
 
 import copy
 import math
+from functools import partial
 
 import pytest
+import tiny_runs
 import torch
+from tiny_runs import SETS, first_images
 from torch.nn import functional as F
 
 from engine.bench import Bench, Setup
-from engine.data.base import Facts
 from engine.data.subset import spread
-from engine.method import drive
 from engine.methods.representation.dino import METHOD, DINOParams
 from engine.metrics.readout import ASKED
 from engine.params import KnobError
 
-FACTS = Facts(1, 28, tuple("abcdefghij"))
-SETS = {}
-
-
-def small(**values):
-    torch.manual_seed(0)
-    params = DINOParams.make(values, "tiny")
-    return params, METHOD.build(params, FACTS)
-
-
-def tiny_run(**values):
-    params = DINOParams.make(values, "tiny")
-    bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
-    model = METHOD.build(params, bench.facts(params))
-    before = copy.deepcopy(model)
-    return params, before, model, list(drive(METHOD, model, params, bench))
+small, tiny_run = partial(tiny_runs.small, METHOD), partial(tiny_runs.tiny_run, METHOD)
 
 
 def first_crops(params):
-    bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
-    model = METHOD.build(params, bench.facts(params))
-    images = next(iter(bench.batches(bench.data("garments"), params.batch, 1))).images
-    return model.crops(images, bench.generator)
+    images, dice = first_images(METHOD, params)
+    return small(**params.model_dump())[1].crops(images, dice)
 
 
 def same(one, two):
     return all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
 
 
-def test_the_first_step_is_the_algorithm_by_hand():
-    params, before, after, reports = tiny_run(steps=1, small=2)
+@pytest.mark.parametrize("centre", ["mean", "sinkhorn"])
+def test_the_first_step_is_the_algorithm_by_hand(centre):
+    params, before, after, reports = tiny_run(steps=1, small=2, centre=centre)
     crops = first_crops(params)
-    assert [crop.shape[-1] for crop in crops] == [28, 28, 16, 16]
+    assert [crop.shape[-1] for crop in crops] == [32, 32, 16, 16]
     with torch.no_grad():
         student = [each / 0.1 for size in (crops[:2], crops[2:]) for each in before.student(torch.cat(size)).chunk(2)]
         teacher = before.teacher(torch.cat(crops[:2])).chunk(2)
+    sharp = torch.cat(teacher) / params.first_temperature
+    opinions = (sharp.softmax(dim=1) if centre == "mean" else equal_shares(sharp)).chunk(2)
     terms = [
-        -((teacher[t] / params.first_temperature).softmax(dim=1) * student[s].log_softmax(dim=1)).sum(dim=1).mean()
-        for t in range(2)
-        for s in set(range(4)) - {t}
+        -(opinions[t] * student[s].log_softmax(dim=1)).sum(dim=1).mean() for t in range(2) for s in set(range(4)) - {t}
     ]
     assert reports[0]["loss"].item() == pytest.approx(torch.stack(terms).mean().item(), rel=1e-4)
     torch.testing.assert_close(after.centre, 0.1 * torch.cat(teacher).mean(dim=0))
+
+
+def equal_shares(scores, iterations=3):
+    """Every class, then every picture, given the same sum, in turn."""
+    codes = scores.double().exp()
+    for _ in range(iterations):
+        codes = codes / codes.sum(dim=0)
+        codes = codes / codes.sum(dim=1, keepdim=True)
+    return codes.float()
 
 
 def test_the_teacher_follows_and_stands_at_last():
@@ -89,14 +83,14 @@ def test_the_temperature_warms_up_in_a_straight_line():
 
 
 def test_without_centring_the_centre_stays_at_zero():
-    _, _, after, _ = tiny_run(centre=False)
+    _, _, after, _ = tiny_run(centre="none")
     assert not after.centre.any()
 
 
 def test_entropies_are_those_of_the_teachers_opinions_of_test_pictures():
     _, _, model, reports = tiny_run()
     report = reports[-1]
-    asked = spread(SETS["garments", "test", 28], ASKED)
+    asked = spread(SETS["garments", "test", 32], ASKED)
     images = torch.cat([batch.images for batch in Bench(Setup(device="cpu")).chunks(asked)])
     with torch.no_grad():
         opinions = ((model.teacher(images) - model.centre) / model.params.teacher_temperature).softmax(dim=1)
@@ -133,20 +127,21 @@ def test_its_switches_take_the_predictor_away_and_let_gradients_into_what_is_for
 
 def test_features_and_attention_are_the_teachers():
     _, _, model, _ = tiny_run(momentum=1.0)
-    images = torch.rand(2, 1, 28, 28)
+    images = torch.rand(2, 1, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(model.features(images), model.teacher.backbone(images))
         weights = model.attention(images)
-    assert [each.shape for each in weights] == [(2, 4, 50, 50)] * model.params.depth
-    torch.testing.assert_close(weights[0].sum(dim=3), torch.ones(2, 4, 50))
+    assert [each.shape for each in weights] == [(2, 4, 17, 17)] * model.params.depth
+    torch.testing.assert_close(weights[0].sum(dim=3), torch.ones(2, 4, 17))
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
         ({"small_crop": 0.5, "crop": 0.4}, "small_crop 0.5 is more than crop 0.4"),
-        ({"small_size": 14}, "patch 4 does not divide the small_size of 14"),
-        ({"size": 30}, "patch 4 does not divide the size of 30"),
+        ({"small_size": 14}, "patch 8 does not divide the small_size of 14"),
+        ({"size": 30}, "patch 8 does not divide the size of 30"),
+        ({"size": 28, "small_size": 14, "patch": 7}, "patch 7 is not 2, 4, 8"),
         ({"heads": 3}, "heads 3 does not divide the width of 8"),
         ({"classes": 1}, "classes: 1 is out of range"),
         ({"teacher_temperature": 0}, "teacher_temperature: 0 is out of range"),
@@ -165,7 +160,7 @@ def look(name, model, images=None, **knobs):
 
 def test_the_collapse_lab_tells_both_collapses():
     _, model = small()
-    images = torch.rand(3, 1, 28, 28)
+    images = torch.rand(3, 1, 32, 32)
     sharp = look("Collapse", model, images, centre="of these", teacher_temperature=0.005)
     flat = look("Collapse", model, images, centre="none", teacher_temperature=10.0)
     shifted = copy.deepcopy(model)
@@ -185,7 +180,7 @@ def test_the_collapse_lab_tells_both_collapses():
 
 
 def test_networks_without_classes_or_attention_say_so():
-    images = torch.rand(2, 1, 28, 28)
+    images = torch.rand(2, 1, 32, 32)
     _, byol = small(predict="features")
     with pytest.raises(ValueError, match="foretells features, not classes"):
         look("Collapse", byol, images)

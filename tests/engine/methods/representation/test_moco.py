@@ -2,42 +2,26 @@
 
 import copy
 import math
+from functools import partial
 
 import pytest
+import tiny_runs
 import torch
+from tiny_runs import FACTS, SETS, first_images
 from torch.nn import functional as F
 
 from engine.bench import Bench, Setup
-from engine.data.base import Facts
-from engine.method import KnobError, drive
+from engine.method import KnobError
 from engine.methods.representation.moco import METHOD, SCHEDULES, VIEWS, MoCoParams
 
-FACTS = Facts(1, 28, tuple("abcdefghij"))
-SETS = {}
-
-
-def small(**values):
-    torch.manual_seed(0)
-    params = MoCoParams.make(values, "tiny")
-    return params, METHOD.build(params, FACTS)
-
-
-def tiny_run(**values):
-    """A model before and after a tiny run, and its reports."""
-    params = MoCoParams.make(values, "tiny")
-    bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
-    model = METHOD.build(params, bench.facts(params))
-    before = copy.deepcopy(model)
-    return params, before, model, list(drive(METHOD, model, params, bench))
+small, tiny_run = partial(tiny_runs.small, METHOD), partial(tiny_runs.tiny_run, METHOD)
 
 
 def test_the_first_step_is_the_algorithm_by_hand():
     params, before, after, reports = tiny_run(steps=1, warmup=0, momentum=0.9)
-    bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
-    METHOD.build(params, bench.facts(params))
-    images = next(iter(bench.batches(bench.data("garments"), params.batch, 1))).images
+    images, dice = first_images(METHOD, params)
     view = VIEWS["v2"](area=(params.crop, 1.0))
-    one, two = view(images, bench.generator), view(images, bench.generator)
+    one, two = view(images, dice), view(images, dice)
     key_net = copy.deepcopy(before.key).train()
     for follower, leader in zip(key_net.parameters(), before.query.parameters(), strict=True):
         follower.data = 0.9 * follower.data + 0.1 * leader.data

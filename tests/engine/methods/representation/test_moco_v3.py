@@ -2,34 +2,20 @@
 
 import copy
 import math
+from functools import partial
 
 import pytest
+import tiny_runs
 import torch
+from tiny_runs import first_images
 from torch import nn
 
 from engine.augment.byol import byol
-from engine.bench import Bench, Setup
-from engine.data.base import Facts
-from engine.method import KnobError, drive
+from engine.method import KnobError
 from engine.methods.representation.moco_v3 import METHOD, MoCoV3Params, found, momentum_at
+from engine.nets.transformer import first_layer
 
-FACTS = Facts(1, 28, tuple("abcdefghij"))
-SETS = {}
-
-
-def small(**values):
-    torch.manual_seed(0)
-    params = MoCoV3Params.make(values, "tiny")
-    return params, METHOD.build(params, FACTS)
-
-
-def tiny_run(**values):
-    """A model before and after a tiny run, and its reports."""
-    params = MoCoV3Params.make(values, "tiny")
-    bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
-    model = METHOD.build(params, bench.facts(params))
-    before = copy.deepcopy(model)
-    return params, before, model, list(drive(METHOD, model, params, bench))
+small, tiny_run = partial(tiny_runs.small, METHOD), partial(tiny_runs.tiny_run, METHOD)
 
 
 def contrast(queries, keys, temperature):
@@ -44,10 +30,8 @@ def contrast(queries, keys, temperature):
 @pytest.mark.parametrize("values", [{}, {"symmetric": False}, {"predictor": False}, {"backbone": "small"}])
 def test_the_first_step_is_the_algorithm_by_hand(values):
     params, before, after, reports = tiny_run(steps=1, warmup=0, momentum=0.9, weight_decay=0.0, **values)
-    bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
-    METHOD.build(params, bench.facts(params))
-    images = next(iter(bench.batches(bench.data("garments"), params.batch, 1))).images
-    one, two = (view(images, bench.generator) for view in byol(area=(params.crop, 1.0)))
+    images, dice = first_images(METHOD, params)
+    one, two = (view(images, dice) for view in byol(area=(params.crop, 1.0)))
     before.train()
     pairs = [(before.predictor(before.query(one)), two)]
     if params.symmetric:
@@ -61,7 +45,7 @@ def test_the_first_step_is_the_algorithm_by_hand(values):
     assert reports[0]["chance"] == pytest.approx(2 * len(pairs) * params.temperature * math.log(params.batch))
     # AdamW's first step is lr along the sign of the gradient, wherever this is not nearly 0.
     for (name, new), old in zip(after.query.named_parameters(), before.query.parameters(), strict=True):
-        if old.grad is not None and new.requires_grad and old is not before.first.weight and "proj.bias" not in name:
+        if old.grad is not None and new.requires_grad and "proj.bias" not in name:
             clear = old.grad.abs() > 1e-4
             torch.testing.assert_close((new - old)[clear], -params.lr * old.grad.sign()[clear], atol=1e-5, rtol=1e-2)
 
@@ -95,16 +79,15 @@ def test_the_momentum_rises_to_one_by_a_cosine():
     assert [report["momentum"] for report in reports] == pytest.approx([0.5, 0.75])
 
 
-@pytest.mark.parametrize("backbone", ["vit", "small", "resnet10t"])
-def test_a_frozen_first_layer_stays_bit_for_bit_and_tells_its_gradient(backbone):
-    _, before, after, reports = tiny_run(backbone=backbone, weight_decay=1.0, lr=0.1)
+@pytest.mark.parametrize(
+    ("backbone", "stem"), [("vit", "patch"), ("vit", "convolutional"), ("small", "patch"), ("resnet10t", "patch")]
+)
+def test_a_frozen_first_layer_stays_bit_for_bit_and_tells_its_gradient(backbone, stem):
+    _, before, after, reports = tiny_run(backbone=backbone, stem=stem, freeze_patches=True, weight_decay=1.0, lr=0.1)
     assert all(map(torch.equal, after.first.parameters(), before.first.parameters()))
     assert not torch.equal(after.query.head[0].weight, before.query.head[0].weight)
-    followed = [name for name, _ in after.key.named_parameters()]
-    first = next(name for name, part in after.query.named_modules() if part is after.first)
-    kept = dict(after.key.named_parameters())[f"{first}.weight"]
-    assert followed
-    assert torch.equal(kept, before.first.weight)
+    kept = first_layer(after.key.backbone)
+    assert all(map(torch.equal, kept.parameters(), before.first.parameters()))
     assert all(report["gradient"] > 0 for report in reports)
 
 
@@ -119,7 +102,7 @@ def test_the_gradient_is_of_one_step_not_of_all():
 
 def test_a_first_layer_that_learns_moves():
     _, before, after, _ = tiny_run(freeze_patches=False)
-    assert not torch.equal(after.first.weight, before.first.weight)
+    assert not any(map(torch.equal, after.first.parameters(), before.first.parameters()))
 
 
 @pytest.mark.parametrize(("backbone", "head", "predictor"), [("vit", 3, True), ("small", 2, False)])
@@ -140,20 +123,23 @@ def test_what_is_found_is_counted():
 
 
 def test_attention_is_told_of_a_transformer_alone():
-    images = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    images = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     _, model = small(depth=2)
     maps = model.attention(images)
     assert [tuple(each.shape) for each in maps] == [(2, 2, 17, 17)] * 2
     torch.testing.assert_close(maps[0].sum(dim=3), torch.ones(2, 2, 17))
-    with pytest.raises(ValueError, match="backbone 'small' tells of no attention; train one with the backbone vit"):
+    with pytest.raises(ValueError, match="backbone: small has no attention to look at; take one trained with vit"):
         small(backbone="small")[1].attention(images)
 
 
 def test_params_that_cannot_be_say_so():
-    with pytest.raises(KnobError, match="patch 5 does not divide the size 28; choose a divisor"):
+    with pytest.raises(KnobError, match="patch 5 does not divide the size of 32; choose a divisor"):
         MoCoV3Params.make({"patch": 5})
-    with pytest.raises(KnobError, match="heads 5 do not divide the 64 numbers a token"):
+    with pytest.raises(KnobError, match="heads 5 does not divide the width of 64; choose a divisor"):
         MoCoV3Params.make({"heads": 5})
+    with pytest.raises(KnobError, match="patch 7 is not 2, 4, 8 or another power of 2, as a convolutional stem halves"):
+        MoCoV3Params.make({"patch": 7, "size": 28})
+    assert MoCoV3Params.make({"patch": 7, "size": 28, "stem": "patch"}).patch == 7
     assert MoCoV3Params.make({"patch": 5, "heads": 5, "backbone": "small"}).backbone == "small"
 
 

@@ -1,45 +1,27 @@
 """ReLICv2: one step against the algorithm by hand, the network that follows, the crops, the lenses."""
 
-import copy
 import math
+from functools import partial
 
 import pytest
+import tiny_runs
 import torch
+from tiny_runs import first_images
 
 from engine.augment.background import OtherBackground
-from engine.bench import Bench, Setup
-from engine.data.base import Facts
 from engine.losses.invariance import candidates
-from engine.method import drive
 from engine.methods.representation.relic import METHOD, ReLICParams
 from engine.params import KnobError
 
-FACTS = Facts(1, 28, tuple("abcdefghij"))
-SETS = {}
-
-
-def small(**values):
-    torch.manual_seed(0)
-    params = ReLICParams.make(values, "tiny")
-    return params, METHOD.build(params, FACTS)
-
-
-def tiny_run(**values):
-    params = ReLICParams.make(values, "tiny")
-    bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
-    model = METHOD.build(params, bench.facts(params))
-    before = copy.deepcopy(model)
-    return params, before, model, list(drive(METHOD, model, params, bench))
+small, tiny_run = partial(tiny_runs.small, METHOD), partial(tiny_runs.tiny_run, METHOD)
 
 
 @pytest.mark.parametrize("values", [{}, {"negatives": 3, "large": 3, "small": 2, "alpha": 0.5, "beta": 2.0}])
 def test_the_first_step_is_the_algorithm_by_hand(values):
     params, net, after, reports = tiny_run(steps=1, warmup=0, **values)
-    bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
-    METHOD.build(params, bench.facts(params))
-    images = next(iter(bench.batches(bench.data("garments"), params.batch, 1))).images
-    crops = net.crops(images, bench.generator)
-    columns = candidates(params.batch, params.negatives or params.batch - 1, bench.generator)
+    images, dice = first_images(METHOD, params)
+    crops = net.crops(images, dice)
+    columns = candidates(params.batch, params.negatives or params.batch - 1, dice)
     net.train()
     with torch.no_grad():
         parts = (crops[: params.large], crops[params.large :])

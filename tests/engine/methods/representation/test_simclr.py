@@ -1,35 +1,19 @@
 """SimCLR: one step against the loss done by hand, what each switch takes away, and the task as a lens."""
 
-import copy
 import math
+from functools import partial
 
 import pytest
+import tiny_runs
 import torch
+from tiny_runs import SETS, first_images
 from torch.nn import functional as F
 
 from engine.bench import Bench, Setup
-from engine.data.base import Facts
-from engine.method import drive
-from engine.methods.representation.simclr import METHOD, SimCLRParams
+from engine.methods.representation.simclr import METHOD
 from engine.metrics.embedding import alignment
 
-FACTS = Facts(1, 28, tuple("abcdefghij"))
-SETS = {}
-
-
-def small(**values):
-    torch.manual_seed(0)
-    params = SimCLRParams.make(values, "tiny")
-    return params, METHOD.build(params, FACTS)
-
-
-def tiny_run(**values):
-    """A model before and after a tiny run, its parameters, its bench of the same seed, and the reports."""
-    params = SimCLRParams.make(values, "tiny")
-    bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
-    model = METHOD.build(params, bench.facts(params))
-    before = copy.deepcopy(model)
-    return params, before, model, list(drive(METHOD, model, params, bench))
+small, tiny_run = partial(tiny_runs.small, METHOD), partial(tiny_runs.tiny_run, METHOD)
 
 
 def by_hand(one, two, temperature):
@@ -45,10 +29,8 @@ def by_hand(one, two, temperature):
 
 def first_views(params):
     """The pictures and the two views of the first step."""
-    bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
-    model = METHOD.build(params, bench.facts(params))
-    images = next(iter(bench.batches(bench.data("garments"), params.batch, 1))).images
-    return [model.view(images, bench.generator) for _ in range(2)]
+    images, dice = first_images(METHOD, params)
+    return [small(**params.model_dump())[1].view(images, dice) for _ in range(2)]
 
 
 def test_the_first_step_is_the_loss_by_hand():

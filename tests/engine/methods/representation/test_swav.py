@@ -1,41 +1,24 @@
 """SwAV: one step against the loss done by hand, the queue, the prototypes, the switch that lets all collapse."""
 
-import copy
+from functools import partial
 
 import pytest
+import tiny_runs
 import torch
+from tiny_runs import SETS, first_images
 from torch.nn import functional as F
 
 from engine.bench import Bench, Setup
-from engine.data.base import Facts
-from engine.method import drive
-from engine.methods.representation.swav import METHOD, SwAVParams
+from engine.methods.representation.swav import METHOD
 from engine.ops.sinkhorn import sinkhorn
 
-FACTS = Facts(1, 28, tuple("abcdefghij"))
-SETS = {}
-
-
-def small(**values):
-    torch.manual_seed(0)
-    params = SwAVParams.make(values, "tiny")
-    return params, METHOD.build(params, FACTS)
-
-
-def tiny_run(**values):
-    params = SwAVParams.make(values, "tiny")
-    bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
-    model = METHOD.build(params, bench.facts(params))
-    before = copy.deepcopy(model)
-    return params, before, model, list(drive(METHOD, model, params, bench))
+small, tiny_run = partial(tiny_runs.small, METHOD), partial(tiny_runs.tiny_run, METHOD)
 
 
 def first_crops(params):
     """The crops of the first step."""
-    bench = Bench(Setup.make({"device": "cpu"}, "tiny"), sets=SETS)
-    model = METHOD.build(params, bench.facts(params))
-    images = next(iter(bench.batches(bench.data("garments"), params.batch, 1))).images
-    return model.crops(images, bench.generator)
+    images, dice = first_images(METHOD, params)
+    return small(**params.model_dump())[1].crops(images, dice)
 
 
 def test_the_first_step_is_the_algorithm_by_hand():
