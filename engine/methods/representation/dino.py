@@ -33,8 +33,7 @@ Expect. The demo takes 56 CPU-seconds of a core. Over three seeds the nearest of
 both stay at 4.85, and features are worth less than before training: 0.322, 0.340, 0.394. Without centring and batch
 norm one class has all after 50 steps, both entropies are 0, and features stay at 0.517, 0.521 and 0.506. Evened out by
 the mean, with a slower teacher, it comes to 0.587, 0.614 and 0.587. On objects in colour the nearest know 0.424, 0.476
-and 0.414, a linear probe 0.510, 0.609 and 0.538 (pixels: 0.436): what the two crops share there is mostly the
-photograph.
+and 0.414, a linear probe 0.510, 0.609 and 0.538 (pixels: 0.436).
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ neighbours among few labelled pictures, not by a linear classifier.
 Expect. The demo takes 50 CPU-seconds of a core. Over three seeds the nearest of 200 labelled pictures know the class of
 0.677, 0.685 and 0.711 of the test pictures, against 0.645 by pixels and 0.543, 0.503 and 0.483 before training. A
 linear probe of the same labels knows 0.721, 0.705 and 0.719. Without momentum the loss stays at chance and features end
-no better than they began: 0.482, 0.509, 0.472.
+no better than they began: 0.482, 0.509, 0.472. Of objects in colour the nearest know 0.656, 0.661 and 0.671, a linear
+probe 0.771, 0.741 and 0.758 (pixels: 0.436).
 """
 
 from __future__ import annotations

@@ -33,7 +33,9 @@ stream, by 0.01 and 0.02, the third is against it by 0.05. More pictures do help
 they are curated; tail and noise cost as much again. SwAV's small network in place of this one came to 0.633 and 0.659
 on the stream in two seeds (600 steps of 64), one of this family to 0.624 and 0.570: 1x1 and grouped convolutions learn
 more slowly than plain ones. In the demo that ships T-shirts, 0.40 of the stream, have 15 of 30 prototypes mostly to
-themselves, and three of the ten garments have none.
+themselves, and three of the ten garments have none. Of objects in colour, as many of each kind, it learns next to
+nothing in these steps: the nearest know 0.317, 0.293 and 0.270 (0.300, 0.298 and 0.211 before training, 0.436 by
+pixels).
 """
 
 from __future__ import annotations

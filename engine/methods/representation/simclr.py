@@ -26,7 +26,8 @@ linear probe of the same labels knows 0.733, 0.729 and 0.734. With crops alone t
 alone 0.584 on average: neither teaches much by itself. Without negatives the loss is below 0.01 after 20 steps, what
 the head tells is one point, and features stay where they began (0.509). Without a head one seed came to 0.694, so at
 this size the head brings nothing to nearest neighbours; a linear reader of 8000 labels found 0.807 with it and 0.776
-without, of that seed.
+without, of that seed. Of objects in colour the nearest know 0.753, 0.688 and 0.721, a linear probe 0.826, 0.787 and
+0.825 (pixels: 0.436).
 """
 
 from __future__ import annotations

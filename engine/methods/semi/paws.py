@@ -24,7 +24,8 @@ Expect. The demo takes 51 CPU-seconds of a core. Over three seeds 40 labelled pi
 0.695 and 0.723 of the test pictures, their pixels 0.568, 0.583 and 0.611. The same network taught by the labelled
 pictures alone comes to 0.658, 0.602 and 0.660; where classes need not be even, to 0.650, 0.652 and 0.662. With 10 of
 each class, 8 of them in a step and 900 steps, the gain over the labels alone was within the noise (0.729 and 0.722 of
-one seed).
+one seed). Of objects in colour, four labelled of each kind, it knows 0.814, 0.773 and 0.717 (pixels: 0.300, 0.442,
+0.406).
 """
 
 from __future__ import annotations
