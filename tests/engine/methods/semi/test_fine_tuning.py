@@ -184,7 +184,11 @@ def test_what_cannot_be_built_is_said(values, facts, says):
         ({"start": "simclr"}, FACTS, "start: 'simclr' is no method with a trained demo .* name one, or random"),
         ({"start": "representation.simclr"}, Facts(3, 28, ("a", "b")), "start: .* takes pictures of 1 x 28 x 28 and"),
         ({"start": "representation.simclr"}, Facts(1, 32, ("a", "b")), "these are 1 x 32 x 32; choose other data"),
-        ({"start": "representation.dino"}, Facts(1, 32, ("a", "b")), "start: representation.dino is a network of another shape than"),
+        (
+            {"start": "representation.dino"},
+            Facts(1, 32, ("a", "b")),
+            "start: representation.dino is a network of another shape than",
+        ),
         ({"start": "representation.mae"}, FACTS, "begin as representation.simclr, moco, swav or relic, or at random"),
         ({"width": 8}, FACTS, "start: .* is a network of another shape than backbone small, width 8; set both"),
         ({"backbone": "resnet18"}, FACTS, "start: representation.simclr is a network of another shape"),
