@@ -66,18 +66,22 @@ def launch(folder: Path, ranks: int) -> State:
     """
     with Lock(folder / "live.lock", RUN):
         (folder / "fault.json").unlink(missing_ok=True)
-    processes = start(folder, ranks)
+    processes: list[subprocess.Popen[bytes]] = []
     asked = False
 
     def hand_on(number: int, _frame: object) -> None:
         nonlocal asked
         if number == signal.SIGTERM:
             asked = True
-            with suppress(ProcessLookupError):
-                processes[0].send_signal(number)
+            for process in processes[:1]:
+                with suppress(ProcessLookupError):
+                    process.send_signal(number)
 
     before = {number: signal.signal(number, hand_on) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
+        processes += start(folder, ranks)
+        if asked:  # while they were being started
+            hand_on(signal.SIGTERM, None)
         dead = attend(processes, lambda: 0.0 if asked and obeyed(processes[0]) else GRACE)
     finally:
         for number, action in before.items():

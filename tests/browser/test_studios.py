@@ -284,10 +284,10 @@ def test_a_picture_of_ones_own_becomes_the_style(visit, tmp_path):
 
 
 def test_two_models_follow_one_slider(visit, shots):
-    page = visit("/masked?beside=representation.mae")
+    page = visit("/masked?model=representation.mae&beside=representation.mae")
     alive(page)
     assert page.locator(".stages section").count() == 1, "one model beside itself is one model"
-    page = visit(f"/masked?beside={quote(SHIPPED)}")
+    page = visit(f"/masked?model=representation.mae&beside={quote(SHIPPED)}")
     other = page.locator(".stages section").nth(1)
     other.locator("output").filter(has_text="live ·").wait_for()
     alive(page)

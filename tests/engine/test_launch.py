@@ -1,6 +1,7 @@
 """Runs of two ranks on this machine: to the end, paused and resumed, and with a rank that dies."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from patience_runs import kill, until
 
+from engine import launch
 from engine.bench import Setup
 from engine.catalog import method
 from engine.checkpoint import read_checkpoint
@@ -115,6 +117,18 @@ def test_sigterm_before_the_first_step_ends_all_as_was_asked(tmp_path, asked, be
     told = read_state(folder)
     assert (told["state"], told.get("cause"), wishes(folder)) == (becomes, None, set()), output
     assert not any(os.path.exists(f"/proc/{pid}") for pid in ranks)
+
+
+def test_sigterm_while_ranks_are_being_started_is_not_lost(tmp_path, monkeypatch):
+    folder = planned(tmp_path / "run", steps=100_000)
+
+    def interrupted(*given):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return begin_all(*given)
+
+    begin_all = launch.start
+    monkeypatch.setattr(launch, "start", interrupted)
+    assert launch.launch(folder, 2) == read_state(folder)["state"] == "cancelled"
 
 
 def test_a_rank_that_dies_ends_the_run_with_a_sentence(tmp_path):

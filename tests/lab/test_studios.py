@@ -30,7 +30,7 @@ from lab.runs.run import plan
 RNG = np.random.default_rng(0)
 STUDIOS = {
     "augment": ("Augmentation", "imagenet:lite0"),
-    "masked": ("Masked pictures", "representation.mae"),
+    "masked": ("Masked pictures", "representation.mae.objects"),
     "style": ("Style", "generation.style_transfer"),
     "uncertainty": ("Uncertainty", "uncertainty.mc_dropout.scenes"),
     "views": ("Views", "imagenet:lite0"),
@@ -126,7 +126,7 @@ def trained(monkeypatch):
 def test_two_models_are_asked_the_same_of_the_same_pictures(trained, monkeypatch):
     asked = []
     monkeypatch.setattr("lab.parts.play.live", lambda asks, *_, **__: asked.append(asks) or ({"ratio": 0.5}, 0))
-    app = opened("masked", beside=trained.id)
+    app = opened("masked", model="representation.mae", beside=trained.id)
     assert not app.error
     demo, other = asked[-1].items()
     assert demo[0] == "Masked autoencoder · the shipped demo"
