@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def member(process, rank):
 
     def found():
         for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-            with open(f"/proc/{pid}/environ", "rb") as file:
+            with suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:  # it may be a child that is gone by now
                 if f"RANK={rank}".encode() in file.read().split(b"\0"):
                     return int(pid)
         return None
