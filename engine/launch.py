@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,8 @@ def launch(folder: Path, ranks: int) -> State:
 
 
 def start(folder: Path, ranks: int) -> list[subprocess.Popen[bytes]]:
-    """The processes, on a free port. They stay in this session, so that whoever ends it ends them."""
+    """The processes, on a free port. They stay in this session, so that whoever ends it ends them; should this process
+    be killed they are, too, lest one of them tell that the run was cancelled."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -112,7 +114,8 @@ def start(folder: Path, ranks: int) -> list[subprocess.Popen[bytes]]:
     return [
         subprocess.Popen(
             [sys.executable, "-m", "engine", "--resume", str(folder)], stdin=subprocess.DEVNULL,
-            env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, preexec_fn=end_with_parent,
+            env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            preexec_fn=partial(end_with_parent, signal.SIGKILL),
         )
         for rank in range(ranks)
     ]  # fmt: skip

@@ -71,8 +71,9 @@ def holder(path: Path) -> int | None:
     return None if kind == fcntl.F_UNLCK else pid
 
 
-def end_with_parent() -> None:
-    """In a child before its program starts: let the kernel send SIGTERM when the parent dies, so that a run saves."""
+def end_with_parent(by: signal.Signals = signal.SIGTERM) -> None:
+    """In a child before its program starts: let the kernel send this signal when the parent dies. By SIGTERM a run
+    saves, and ends as one that was asked to."""
     if sys.platform.startswith("linux"):
         set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(set_parent_death_signal, by)

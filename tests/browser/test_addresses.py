@@ -72,9 +72,11 @@ def test_a_clicked_tab_is_in_the_address_and_back_leads_to_the_one_before(visit,
 
 def test_choices_stand_in_the_address_by_their_plain_names(visit):
     page = visit("/methods")
-    page.get_by_text("Uncertainty", exact=True).first.click()
+    page.get_by_text("Neural style transfer", exact=True).wait_for()  # the last card: all is drawn
+    wings = page.get_by_test_id("stButtonGroup")
+    wings.get_by_text("Uncertainty", exact=True).click()
     page.wait_for_url(re.compile("wing=uncertainty$"))
-    page.get_by_text("Few-shot", exact=True).first.click()
+    wings.get_by_text("Few-shot", exact=True).click()
     page.wait_for_url(re.compile("wing=fewshot$"))
     page.get_by_role("link", name="Prototypical", exact=False).first.wait_for()
     page.go_back()

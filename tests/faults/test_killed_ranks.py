@@ -88,6 +88,7 @@ def test_a_killed_rank_ends_the_run(shared, undisturbed, rank):
 @pytest.mark.fault(
     "the process that started several ranks is killed with -9",
     "its ranks are ended with it; failed with the signal as the cause; resume",
+    lost="steps since the checkpoint, which are done again",
 )
 def test_a_killed_launcher_takes_its_ranks_along(shared):
     run = shared(steps=100_000, wait=0.05)
