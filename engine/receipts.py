@@ -19,11 +19,9 @@ from typing import Any
 from engine import arms
 from engine.assets import ROOT, record
 from engine.catalog import card, ids
-from engine.closure import Reach, module
+from engine.closure import Reach, file_of, module
 from engine.data import LOADERS
 from engine.files import replace_file
-
-CODE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -222,7 +220,8 @@ def _named(call: ast.Call) -> Iterator[tuple[Path, str]]:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 if source := LOADERS.get(node.value.partition(":")[0]):
                     file, function = source.split(".")
-                    yield CODE / "data" / f"{file}.py", function
+                    if (path := file_of(f"engine.data.{file}")) is not None:
+                        yield path, function
                 elif node.value in ids():
                     yield card(node.value).path, "METHOD"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal, get_args
@@ -86,13 +86,11 @@ def references(found: Sequence[Learner], on: str = USUAL) -> dict[str, float]:
     told: dict[str, float] = {}
     if pixels := [one.outcomes[0].course["pixels"][-1] for one in found if "pixels" in one.outcomes[0].course]:
         told["nearest by pixels"] = statistics.median(pixels)
-    receipt = receipts.read(SUPERVISED)
-    runs: Mapping[str, list[Outcome]] = {} if receipt is None else receipt.arms if on == USUAL else {
-        name.removeprefix(f"{on}, "): outcomes for name, outcomes in receipt.also.items()
-    }  # fmt: skip
-    for arm, says in (("from scratch", "supervised by as few labels"), ("all labels", "supervised by all labels")):
-        if arm in runs:
-            told[says] = statistics.fmean(one.figure for one in runs[arm])
+    if receipt := receipts.read(SUPERVISED):
+        runs, of = (receipt.arms, "") if on == USUAL else (receipt.also, f"{on}, ")
+        for arm, says in (("from scratch", "supervised by as few labels"), ("all labels", "supervised by all labels")):
+            if outcomes := runs.get(of + arm):
+                told[says] = statistics.fmean(one.figure for one in outcomes)
     return told
 
 

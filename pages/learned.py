@@ -26,7 +26,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Contrasts, too", key="contrasts", bind="query-params", disabled=on != learned.USUAL,
         help="Dashed: what each method becomes without something that its claim is about.",
     )  # fmt: skip
-found = learned.learners(on, contrasts and on == learned.USUAL)
+found = learned.learners(on, contrasts)
 if not found:
     st.markdown("Nothing was measured yet: `visionarium receipts representation.simclr --measure`.")
     st.stop()

@@ -2,7 +2,7 @@
 
 Noto's subcategories are the classes. Three of four emoji of a class, and three of four photographs, serve training;
 the others serve testing: a network must recognise a fruit that it has never seen, on a photograph it has never seen.
-That is hard for what is learned here alone: a small network trained for 500 steps of 64 names 32 % (chance is 7 %).
+That is hard for what is learned here alone.
 """
 
 from __future__ import annotations

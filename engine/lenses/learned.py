@@ -14,6 +14,7 @@ from engine.augment.faulty import FAULTS, Fault, faulty
 from engine.bench import Bench
 from engine.data.base import Batch, Facts
 from engine.data.subset import labels_in
+from engine.lenses.picked import last_picture, picked
 from engine.method import Bars, Curves, Lens, Matrix, Params, Pictures, Report, Table, knob
 from engine.metrics.chosen_views import best, chosen_mean, view_losses, ways
 from engine.metrics.classification import accuracy
@@ -57,13 +58,12 @@ TOP = ("given", "first choice", "second choice", "third choice")
 
 def look_views(model: Chooses, p: ViewsParams, images: Tensor, bench: Bench) -> Report:
     """The views that are chosen for each picture, and all of one picture's, the most promising first."""
-    if p.picture > len(images):
-        raise ValueError(f"picture: there are {len(images)} pictures, got {p.picture}")
+    one = picked(p.picture, images)
     images = CORRUPTIONS[p.fault](images, torch.Generator().manual_seed(0))
     seen = views(images)
     told, hopes = asked(model, images, bench)
     order = best(hopes, len(VIEWS))
-    rows, one = torch.arange(len(images), device=order.device), p.picture - 1
+    rows = torch.arange(len(images), device=order.device)
     mean = chosen_mean(told, order[:, : p.k])
     classes = model.facts.classes
     return {
@@ -221,7 +221,7 @@ LENSES = (
             ),
         ),
         "Spoil your pictures: does it find the view that mends them?",
-        ends=lambda model, images: {"picture": 1 if images is None else len(images)},
+        ends=last_picture,
     ),
     Lens(
         "Foretold and true",

@@ -14,6 +14,7 @@ from engine.augment.magnitudes import LARGEST
 from engine.bench import Bench
 from engine.data.base import Facts
 from engine.data.subset import labels_of
+from engine.lenses.picked import last_picture, picked
 from engine.method import Bars, Curves, Lens, Params, Pictures, Report, Table, knob
 from engine.metrics.answers import answers
 from engine.metrics.pseudo_labels import purity
@@ -56,11 +57,10 @@ class PredictionsParams(Params):
 @torch.no_grad()
 def predictions(model: Pupils, params: PredictionsParams, images: Tensor, bench: Bench) -> Report:
     """What teacher and student make of each picture, and all their probabilities for one of them."""
-    if params.picture > len(images):
-        raise ValueError(f"picture: there are {len(images)} pictures, got {params.picture}")
+    one = picked(params.picture, images)
     seen = RandAugment(2, params.m)(images, bench.generator) if params.m else images
     teacher, student = (model.network(round)(seen).softmax(dim=1) for round in (0, params.student))
-    one, classes = params.picture - 1, list(model.facts.classes)
+    classes = list(model.facts.classes)
     every = {"teacher": teacher[one], "student": student[one], "class": classes}
     return {"seen": seen} | opinions(teacher, student, classes) | every
 
@@ -128,7 +128,7 @@ LENSES = (
         Table(OPINIONS, "First choices. Trained under noise, the student holds out longer as M grows."),
         Bars(("teacher", "student", "class"), "All probabilities of the chosen picture."),
     ), "Ask teacher and student about your pictures, and make it harder for both.",
-        ends=lambda model, images: {"student": model.params.rounds, "picture": 1 if images is None else len(images)}),
+        ends=lambda model, images: {"student": model.params.rounds} | last_picture(model, images)),
     Lens("Where they differ", DifferParams, where_they_differ, (
         Bars(("pictures", "who"), "Test pictures by who is right: what the student gained, and what it lost."),
         Pictures(("shown",), "Those on which their probabilities are furthest apart."),

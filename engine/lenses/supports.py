@@ -10,6 +10,7 @@ from torch import Tensor
 
 from engine.bench import Bench
 from engine.data.base import Facts
+from engine.lenses.picked import last_picture, picked
 from engine.method import Bars, Lens, Params, Pictures, Report, Table, knob
 from engine.metrics.neighbours import NEAREST
 
@@ -37,8 +38,7 @@ class SupportsParams(Params):
 @torch.no_grad()
 def supports(model: Supported, params: SupportsParams, images: Tensor, bench: Bench) -> Report:
     """The labelled pictures that count most for each picture, and what they make of it."""
-    if params.picture > len(images):
-        raise ValueError(f"picture: there are {len(images)} pictures, got {params.picture}")
+    one = picked(params.picture, images)
     z, kept, classes = model.project(images).float(), model.support.float(), list(model.facts.classes)
     weight = ((F.normalize(z, dim=1) @ F.normalize(kept, dim=1).T) / params.temperature).softmax(dim=1)
     told = weight @ F.one_hot(model.support_labels, len(classes)).float()
@@ -51,7 +51,7 @@ def supports(model: Supported, params: SupportsParams, images: Tensor, bench: Be
         "taken_for": [classes[c] for c in told.argmax(dim=1).tolist()], "sure": told.amax(dim=1),
         "by": [", ".join(f"{classes[label]} {part:.0%}" for label, part in zip(row, parts, strict=True))
                for row, parts in zip(labels, share.tolist(), strict=True)],
-        "probability": told[params.picture - 1], "class": classes,
+        "probability": told[one], "class": classes,
     }  # fmt: skip
 
 
@@ -63,5 +63,5 @@ SUPPORTS = Lens(
         Bars(("probability", "class"), "What the picture that was chosen is taken for."),
     ),
     "Which labelled pictures give yours its label?",
-    ends=lambda model, images: {"picture": 1 if images is None else len(images)},
+    ends=last_picture,
 )  # fmt: skip

@@ -64,5 +64,7 @@ def chosen(side: str, usual: str) -> str:
     runs = [run.id for run in all_runs() if run.checkpoints()]
     options = [*methods, *(f"imagenet:{net}" for net in NETS), *runs]
     usual = usual if usual in options else options[0]
-    return named_choice(st.selectbox, side, options, key=side.lower(), usual=usual, format_func=called, width=440,
-                  accept_new_options=True)  # fmt: skip
+    return named_choice(
+        st.selectbox, side, options, key=side.lower(), usual=usual, format_func=called, width=440,
+        accept_new_options=True,
+    )  # fmt: skip

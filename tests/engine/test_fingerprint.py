@@ -63,12 +63,12 @@ def test_code_and_what_is_compared_count(print_of):
 
 
 def test_data_that_a_knob_or_a_claim_names_counts(print_of, tmp_path, monkeypatch):
-    monkeypatch.setattr(receipts, "CODE", tmp_path)
+    monkeypatch.setattr(closure, "ROOT", tmp_path)
     monkeypatch.setattr(receipts, "LOADERS", {"toys": "toys.load", "dolls": "dolls.load"})
-    (tmp_path / "data").mkdir()
+    (tmp_path / "engine/data").mkdir(parents=True)
 
     def holds(name, value):
-        (tmp_path / "data" / f"{name}.py").write_text(f"def load(): return {value}\n", encoding="utf-8")
+        (tmp_path / "engine/data" / f"{name}.py").write_text(f"def load(): return {value}\n", encoding="utf-8")
 
     def named():
         return print_of(before='class Toy:\n    data: str = knob("toys:red", "or dolls")\n\n', arm="{'data': 'dolls'}")

@@ -26,11 +26,11 @@ know the class of .557, .541, .548 of the test pictures, a linear probe .628, .6
 ones the nearest know .69, .69, .67 (before training .57, .59, .56; by pixels .78). Hiding more does not help that here:
 with 10 % hidden it is .69, .70, .69 after as many steps, though the paper's linear probe rises steadily up to 75 %. A
 second one ships (`visionarium assets build representation.mae.objects`): 0.7 million parameters and 5000 steps of 64 of
-twenty objects before photographs, in colour, 17 CPU-minutes. Its error on pictures before other photographs is .44,
-where the average of each place has 1.30 and a smooth filling .61; a linear probe of 200 labels knows .88, pixels .44.
-Photographs alone take more than minutes on a CPU: on crops of the 20 that ship for training (64 pixels, patches of 8,
-0.5 million parameters, 4000 steps of 64, 430 CPU-seconds) the error on the six others is .49, where the average of each
-place has 1.14 and a smooth filling .44.
+twenty objects before photographs, in colour, a quarter of an hour of a core. Its error on pictures before other
+photographs is .44, where the average of each place has 1.30 and a smooth filling .61; a linear probe of 200 labels
+knows .88, pixels .44. Photographs alone take more than minutes on a CPU: on crops of the 20 that ship for training (64
+pixels, patches of 8, 0.5 million parameters, 4000 steps of 64, 430 CPU-seconds) the error on the six others is .49,
+where the average of each place has 1.14 and a smooth filling .44.
 """
 
 from __future__ import annotations

@@ -33,8 +33,7 @@ training; before photographs, which it never saw, it is 0.453 on average against
 pictures as they are 0.654, 0.660 and 0.663 are known, when none is replaced 0.697, 0.677 and 0.706, by pixels 0.645.
 What invariance adds does not show here: plain contrast comes to 0.431 before other backgrounds and 0.656 as they are,
 on average, and brings the two directions nearly as close, to 0.52 nats against 0.44. Of objects in colour, before
-photographs, the nearest know 0.741, 0.762 and 0.782, a linear probe 0.853, 0.809 and 0.879 (pixels: 0.436): most of all
-methods here, and it is the one that takes backgrounds away.
+photographs, the nearest know 0.741, 0.762 and 0.782, a linear probe 0.853, 0.809 and 0.879 (pixels: 0.436).
 """
 
 from __future__ import annotations

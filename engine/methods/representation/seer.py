@@ -31,11 +31,10 @@ are hard to beat here. 1000 chosen pictures, each seen 38 times, give 0.635, 0.6
 as the stream has 0.654, 0.637 and 0.640. So the claim does not show at this size: two seeds of three are for the
 stream, by 0.01 and 0.02, the third is against it by 0.05. More pictures do help, by 0.02 to 0.03 in each seed, where
 they are curated; tail and noise cost as much again. SwAV's small network in place of this one came to 0.633 and 0.659
-on the stream in two seeds (600 steps of 64), one of this family to 0.624 and 0.570: 1x1 and grouped convolutions learn
-more slowly than plain ones. In the demo that ships T-shirts, 0.40 of the stream, have 15 of 30 prototypes mostly to
-themselves, and three of the ten garments have none. Of objects in colour, as many of each kind, it learns next to
-nothing in these steps: the nearest know 0.317, 0.293 and 0.270 (0.300, 0.298 and 0.211 before training, 0.436 by
-pixels).
+on the stream in two seeds (600 steps of 64), one of this family to 0.624 and 0.570. In the demo that ships T-shirts,
+0.40 of the stream, have 15 of 30 prototypes mostly to themselves, and three of the ten garments have none. Of objects
+in colour, as many of each kind, it learns next to nothing in these steps: the nearest know 0.317, 0.293 and 0.270
+(0.300, 0.298 and 0.211 before training, 0.436 by pixels).
 """
 
 from __future__ import annotations

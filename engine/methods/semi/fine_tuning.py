@@ -59,6 +59,7 @@ from engine.metrics.answers import accuracy_of
 from engine.metrics.classification import accuracy
 from engine.metrics.neighbours import PIXELS, embed_all, knn_accuracy
 from engine.metrics.readers import linear_probe
+from engine.metrics.readout import IN_COLOUR
 from engine.nets.classifier import backbone
 from engine.nets.projection import plain_layers
 from engine.ops.decay import layerwise_groups
@@ -66,8 +67,6 @@ from engine.ops.schedule import cosine
 from engine.trained import backbone_and_head
 
 RANDOM = "random"
-IN_COLOUR = {"data": "objects", "size": 32, "start": RANDOM}
-"""Knobs for coloured pictures, of which no start that ships knows any."""
 SHOWN, ASKED = 8, 2000
 """Pictures in an exhibit; test pictures, and labelled ones, that are asked in the course of training."""
 
@@ -250,7 +249,8 @@ METHOD = Method(
               "from scratch, longer": {"start": RANDOM, "steps": 1500},
               "frozen": {"frozen": True, "kept": 0, "lr": 0.03}, "all labels": {"start": RANDOM, "labels": 0}},
         baseline="probe",
-        also={"objects, from scratch": IN_COLOUR, "objects, all labels": IN_COLOUR | {"labels": 0}},
+        also={"objects, from scratch": IN_COLOUR["objects"] | {"start": RANDOM},  # no start that ships knows colours
+              "objects, all labels": IN_COLOUR["objects"] | {"start": RANDOM, "labels": 0}},
     ),
     sweeps=(
         Sweep("Labels and start", {"labels": (20, 50, 200, 1000, 0), "start": (RANDOM, "representation.simclr")},
