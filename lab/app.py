@@ -9,6 +9,7 @@ import streamlit as st
 from engine.assets import asset
 from lab import warm
 from lab.home import check_writable, runs_folder
+from lab.parts.address import shown
 from lab.parts.links import PAGES, STUDIOS
 
 st.set_page_config(page_title="Visionarium", page_icon=str(asset("icon.png")), layout="wide")
@@ -35,5 +36,8 @@ pages = [
     st.Page(PAGES / "compare.py", title="Compare", visibility="hidden"),
     st.Page(PAGES / "learned.py", title="Features, side by side", visibility="hidden"),
 ]
-st.navigation({"": pages, "Studios": studios}, position="top").run()
+try:
+    st.navigation({"": pages, "Studios": studios}, position="top").run()
+finally:
+    shown()
 warm.begin()

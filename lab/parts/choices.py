@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
+from lab.parts.address import moved
+
 T = TypeVar("T")
 
 
@@ -16,23 +18,23 @@ def named_choice(widget: Callable[..., T], label: str, options: Sequence[T], *, 
 
     Streamlit's own binding writes into the address what options are called (`format_func`), and knows no other word.
     """
-    asked = st.query_params.get(key)
+    asked, free = st.query_params.get(key), more.get("accept_new_options")
     named: dict[str, Any] = {str(option): option for option in options}
-    wanted: Any = usual if asked is None else named.get(asked, asked if more.get("accept_new_options") else usual)
+    wanted: Any = usual if asked is None else named.get(asked, asked if free else usual)
+    chosen = st.session_state.get(key, wanted)
+    if not moved() and (chosen in (usual, *options) or (free and chosen is not None)):
+        wanted = chosen
     options = [*options, wanted] if wanted not in (None, *options) else options
-    if st.session_state.get(key, wanted) != wanted:  # the address has changed under the page
+    if chosen != wanted:
         st.session_state[key] = wanted
     elif widget == st.selectbox:
         more["index"] = None if wanted is None else list(options).index(wanted)
     else:
         more["default"] = wanted
-    return widget(label, options, key=key, on_change=keep, args=(key, usual), **more)
-
-
-def keep(key: str, usual: Any) -> None:
-    """Write what was chosen into the address."""
-    chosen = st.session_state[key]
-    if chosen in (None, usual):
+    value = widget(label, options, key=key, **more)
+    told = None if value in (None, usual) else str(value)
+    if told is None:
         st.query_params.pop(key, None)
-    else:
-        st.query_params[key] = str(chosen)
+    elif told != asked:
+        st.query_params[key] = told
+    return value

@@ -79,7 +79,7 @@ def begin() -> None:
     except (ValueError, OSError) as error:
         st.session_state["nm-problem"] = str(error)
         return
-    st.query_params["nm"] = made.id
+    st.session_state["nm"] = made.id
 
 
 def stored(key: str, one: Kept) -> None:

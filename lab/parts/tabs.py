@@ -1,4 +1,4 @@
-"""The tabs of a page. Which one is open stands in the page's address, and only there."""
+"""The tabs of a page. Which one is open stands in the page's address."""
 
 from __future__ import annotations
 
@@ -6,42 +6,31 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
+from lab.components.tabs import row
+from lab.parts.address import moved
+
 PART = "part"
 """The name in the address."""
-TURNS, BORN = "part-turns", "part-born"
-"""How often this session's address has turned to another tab than the one that was clicked last; and which was open
-when the tabs came."""
+BORN = "part-born"
+"""Where the session keeps what the address asked for when it last led here, and how often it did."""
 
 
 def tabs(parts: Mapping[str, Callable[[], None]]) -> None:
-    """Tabs, of which only the open one is drawn: the one that `?part=` names, else the first.
+    """Tabs, of which only the open one is drawn: the one that was clicked last, and before any click the one that
+    `?part=` names, else the first.
 
-    Streamlit's own binding to the address is not used: on a change of pages it takes away whatever a widget on the page
-    before was bound to, and so the part that a link asks for. Where the address and the last click differ, new tabs
-    take the place of the old: the browser might not hear that the old ones turn, when it was just being told otherwise.
+    Streamlit's own tabs are not used: a click that follows another quickly is lost to what the page still says of the
+    first; and bound to the address, they take away from links to other pages the part that these ask for.
     """
     first = next(iter(parts))
     asked = st.query_params.get(PART, first)
-    if asked not in parts:
-        asked = first
-    turns = st.session_state.setdefault(TURNS, 0)
-    if st.session_state.get(f"{PART}-{turns}", asked) != asked:
-        turns = st.session_state[TURNS] = turns + 1
-    key = f"{PART}-{turns}"
-    if key not in st.session_state:
-        st.session_state[BORN] = asked  # and it stays: with another default they were other tabs, deaf to a quick click
-    shown = st.tabs(list(parts), default=st.session_state[BORN], on_change=turn, args=(key, first), key=key)
-    for tab, part in zip(shown, parts.values(), strict=True):
-        if tab.open:
-            with tab:
-                part()
-
-
-def turn(key: str, first: str) -> None:
-    """Write the tab that was clicked into the address; the first needs no word there."""
-    if st.session_state[key] != first:
-        st.query_params[PART] = st.session_state[key]
-        return
-    if PART not in st.query_params:  # the browser may just be hearing of a tab that was clicked before: tell it again
-        st.query_params[PART] = first
-    del st.query_params[PART]
+    born, turn = st.session_state.get(BORN, (asked, 0))
+    if moved():
+        born, turn = st.session_state[BORN] = asked, turn + 1
+    open = row(list(parts), born if born in parts else first, turn, key=PART)
+    if open == first:
+        st.query_params.pop(PART, None)
+    elif open != asked:
+        st.query_params[PART] = open
+    with st.container(key=f"part-{list(parts).index(open)}"):
+        parts[open]()

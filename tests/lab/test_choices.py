@@ -12,6 +12,7 @@ PAGES = [*Path("lab").rglob("*.py"), *Path("pages").glob("*.py")]
 def page():
     import streamlit as st
 
+    from lab.parts.address import shown
     from lab.parts.choices import named_choice
 
     fruits = {"a": "Apple, green", "b": "Banana", "c": "Cherry"}
@@ -23,6 +24,7 @@ def page():
         accept_new_options=True,
     )  # fmt: skip
     st.markdown(f"other: {other}")
+    shown()
 
 
 def opened(**address):
@@ -55,14 +57,24 @@ def test_a_choice_goes_into_the_address_and_the_usual_one_out_of_it():
     assert not dict(app.query_params)
 
 
-def test_an_address_that_changes_under_a_page_is_followed():
-    app = opened(fruit="b")
-    app.query_params["fruit"] = "c"
+def test_a_link_to_something_else_on_the_same_page_is_followed():
+    app = opened(id="one", fruit="b")
+    app.query_params["id"], app.query_params["fruit"] = "two", "c"
     app.run()
     assert app.selectbox[0].value == "c"
+    app.query_params["id"] = "three"
     del app.query_params["fruit"]
     app.run()
     assert app.selectbox[0].value == "a"
+
+
+def test_an_address_that_comes_late_takes_back_no_click_and_is_put_right():
+    app = opened(id="one", fruit="b")
+    app.selectbox[0].set_value("c").run()
+    app.query_params["fruit"] = "b"  # as it was when the next click was sent off
+    app.selectbox[1].set_value(10).run()
+    assert app.selectbox[0].value == "c"
+    assert (app.query_params["fruit"], app.query_params["many"]) == ("c", "10")
 
 
 @pytest.mark.parametrize("path", PAGES, ids=str)

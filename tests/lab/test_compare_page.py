@@ -72,7 +72,7 @@ def test_runs_stand_side_by_side(three, count):
     runs = ",".join(copies(three[0], count))
     app = opened("compare", runs=runs)
     assert {"one", *(f"copy {i}" for i in range(count - 1))} <= {link.value for link in app.page_link}
-    figures = json.loads(app.get("bidi_component")[0].proto.json)["figures"]
+    figures = json.loads(app.get("bidi_component")[1].proto.json)["figures"]
     assert [len(one["lines"]) for one in figures] == [count] * 6
     table = app.dataframe[0].value
     assert len(table) == 6 * count
