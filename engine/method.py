@@ -124,6 +124,7 @@ class Lens(Generic[P]):
     side at which it gets the pictures, where it does not take them as the model does. ends(model, images): how far
     whole-numbered knobs go with these, where that is less far than declared; a page's sliders end there.
     apart(one, other): what is not the same for two models side by side though their knobs are, in a sentence.
+    replays: a whole-numbered knob whose values, once one was asked, are all answered from memory.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Lens(Generic[P]):
     wide: int | None = None
     ends: Callable[[Any, Tensor | None], Mapping[str, int]] = lambda model, images: {}
     apart: Callable[[Any, Any], str] = lambda one, other: ""
+    replays: str = ""
 
     def given(self, images: Tensor, pick: int = 0) -> Tensor | None:
         """What it is to look at, of the pictures at hand: all of them, the one that was picked, or none.

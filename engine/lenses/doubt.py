@@ -112,6 +112,7 @@ def doubt(kind: Kind) -> Lens:
             *SETTLES,
         ),
         f"Ask for several {kind} and let ever more of them count: which pictures stay in doubt, and why?",
+        replays=kind,
     )  # fmt: skip
 
 
@@ -129,4 +130,5 @@ def pixels(kind: Kind) -> Lens:
         ),
         "Where in the picture is the doubt? At borders for want of pixels, on things it does not know for want of "
         "learning.",
+        replays=kind,
     )  # fmt: skip

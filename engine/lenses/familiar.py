@@ -181,6 +181,7 @@ def strangers_among(kind: Kind) -> Lens:
                   "characters on plain ground easier than the scenes it learned from."),
         ),
         "Put your own pictures into the tray: does it notice which are none of its kind?",
+        replays=kind,
     )  # fmt: skip
 
 
@@ -203,5 +204,5 @@ def faults(kind: Kind) -> Lens:
             Curves(tuple(f"epistemic/{name}" for name in several), "The part on which answers disagree.", over="rung"),
         ),
         "Make a picture worse, rung by rung: does the doubt rise as fast as the errors do?",
-        takes="image",
+        takes="image", replays=kind,
     )  # fmt: skip

@@ -163,6 +163,7 @@ def reliable(kind: Kind) -> Lens:
             ),
         ),
         "Is it right as often as it is sure? Drag the temperature until it is.", takes="nothing",
+        replays=kind,
     )  # fmt: skip
 
 
@@ -185,5 +186,5 @@ def refusing(kind: Kind) -> Lens:
                    mark="threshold"),
         ),
         "Let it hand over the pictures it doubts: drag the cut-off, and see which those are and what that saves.",
-        takes="nothing",
+        takes="nothing", replays=kind,
     )  # fmt: skip

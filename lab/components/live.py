@@ -31,7 +31,7 @@ HTML = """<div class="live">
 </div>
 </div>"""
 
-SCRIPTS = ("live.js", "reel.js", "fields.js", "light.js")
+SCRIPTS = ("live.js", "reel.js", "ahead.js", "fields.js", "light.js")
 SHEETS = "".join((HERE / name).read_text(encoding="utf-8") for name in ("live.css", "light.css"))
 
 
@@ -50,19 +50,20 @@ _live = st.components.v2.component(
 
 def live(
     asks: Mapping[str, Mapping[str, Any]], start: Params, *, long: bool = False, goes_on: bool = False,
-    pick: Mapping[str, Any] | None = None, stored: Sequence[Mapping[str, Any]] = (), key: str,
+    pick: Mapping[str, Any] | None = None, replays: str = "", stored: Sequence[Mapping[str, Any]] = (), key: str,
 ) -> tuple[dict[str, Any], int]:  # fmt: skip
     """Show a lens; its knobs' values as they were last let go, and the picture that was picked.
 
     asks: the name of each model whose answer is shown, two at most, and the body of POST /api/lens without its knobs.
-    start: the values at first. long, goes_on: see `Lens`. pick: pictures to pick one from (see `lab.figures.tiles`) and
-    "at", the one at first. stored: exhibits to show until the first answer (see `lab.figures.portable`).
+    start: the values at first. long, goes_on, replays: see `Lens`. pick: pictures to pick one from (see
+    `lab.figures.tiles`) and "at", the one at first. stored: exhibits to show until the first answer (see
+    `lab.figures.portable`).
     """
     knobs = sorted(type(start).knobs(), key=lambda knob: not (knob.picture or knob.brush))
     values = start.model_dump(mode="json")
     data = {"asks": [dict(ask) for ask in asks.values()], "names": list(asks), "values": values,
             "knobs": [described(knob, values[knob.name]) for knob in knobs], "stored": list(stored), "long": long,
-            "goesOn": goes_on, "pick": dict(pick) if pick else None}  # fmt: skip
+            "goesOn": goes_on, "replays": replays, "pick": dict(pick) if pick else None}  # fmt: skip
     at = int(pick["at"]) if pick else 0
     result = _live(
         key=key, data=data, default={"values": values, "pick": at}, on_values_change=lambda: None,

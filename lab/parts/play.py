@@ -209,7 +209,14 @@ def ask_it(lens: Lens, models: Mapping[str, Looker], brought: Sequence[str], ans
         start = st.session_state.setdefault(f"start-{key}", from_address(lens))
         strip = picker(lens, brought[0]) if lens.takes == "image" else None
         values, at = live(
-            asks, start, long=lens.long, goes_on=lens.goes_on, pick=strip, stored=shown, key=f"live-{key}-{brought[0]}"
+            asks,
+            start,
+            long=lens.long,
+            goes_on=lens.goes_on,
+            pick=strip,
+            replays=lens.replays,
+            stored=shown,
+            key=f"live-{key}-{brought[0]}",
         )
         to_address(lens, values)
         keep_in_address("picture", [str(at)], usual=at == 0)

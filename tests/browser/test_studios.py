@@ -34,7 +34,12 @@ def answers(page, act):
     while not seen:
         page.wait_for_timeout(50)
     page.remove_listener("requestfinished", keep)
-    return json.loads(seen[-1].post_data), json.loads(seen[-1].response().text().splitlines()[-1])
+    return json.loads(seen[-1].post_data), last(seen)
+
+
+def last(asked):
+    """The last line of the last answer."""
+    return json.loads(asked[-1].response().text().splitlines()[-1])
 
 
 def pictured(page):
@@ -173,15 +178,28 @@ def test_more_passes_count_from_memory_and_the_line_moves(visit, shots):
     page.wait_for_function("location.search.includes('pixel-by-pixel.passes=30')")
 
 
-def test_the_slider_of_networks_ends_with_the_last_and_the_usual_needs_no_word_in_the_address(visit):
+def test_what_is_replayed_is_asked_for_before_the_hand_drags_and_nothing_is_asked_while_it_does(visit):
     page = visit("/uncertainty?model=uncertainty.deep_ensembles")
     alive(page)
+    asked = []
+    page.on("requestfinished", lambda request: asked.append(request) if request.url.endswith("/api/lens") else None)
     slider = page.locator(".knobs input[type=range]").first
     assert (slider.get_attribute("max"), slider.input_value()) == ("5", "5")
-    assert answers(page, lambda: slider.press("ArrowLeft"))[0]["knobs"]["networks"] == 4
-    page.wait_for_function("location.search.includes('doubt.networks=4')")
-    slider.press("ArrowRight")
+    drawn = [pictured(page)]
+    slider.hover()
+    while len(asked) < 4:
+        page.wait_for_timeout(50)
+    assert [json.loads(request.post_data)["knobs"]["networks"] for request in asked] == [4, 3, 2, 1]
+    page.wait_for_timeout(200)
+    for count in (4, 3, 2, 1):
+        slider.press("ArrowLeft")
+        drawn.append(pictured(page))
+        page.wait_for_function(f"location.search.includes('doubt.networks={count}')")
+    assert page.locator(".live .says").inner_text() == f"live · {last(asked)['milliseconds']} ms"
+    slider.press("End")
+    assert pictured(page) == drawn[0], "the answer that stood there before is one of them"
     page.wait_for_function("!location.search.includes('networks')")
+    assert len(asked) == 4
 
 
 def test_the_cut_off_refuses_as_many_pictures_as_it_says(visit, shots):
