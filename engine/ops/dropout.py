@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,17 +46,58 @@ def only_dropout(net: nn.Module, probability: float | None = None) -> Iterator[N
             module.p = p
 
 
-def split(net: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """`net` as what comes before its first dropout, the same in every pass, and the rest.
+@contextmanager
+def shared(net: nn.Module) -> Iterator[Callable[[], None]]:
+    """Within, what `net` computes before its first dropout is computed in the first pass and remembered for the others,
+    which get the same images. Yields what is to be called before each pass.
 
-    Only an `nn.Sequential` tells where its dropout begins; any other network is all "rest".
+    Remembered are the outputs of the largest modules without dropout, in the order of their calls.
     """
-    if not isinstance(net, nn.Sequential):
-        return nn.Identity(), net
-    parts = list(net)
-    drops = [any(isinstance(module, Dropout) for module in part.modules()) for part in parts]
-    first = drops.index(True) if any(drops) else len(parts)
-    return nn.Sequential(*parts[:first]), nn.Sequential(*parts[first:])
+    told: list[Tensor | None] = []
+    calls, drawn = 0, False
+
+    def begin() -> None:
+        nonlocal calls
+        calls = 0
+
+    def draw(module: Dropout, _: Any) -> None:
+        nonlocal drawn
+        drawn = drawn or module.p > 0
+
+    def remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
+        def once(*given: Any, **more: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            known = told[calls - 1] if calls <= len(told) else None
+            if known is not None:
+                return known.clone()  # for what follows may work in place
+            output = forward(*given, **more)
+            if not drawn:
+                told.append(output.clone() if isinstance(output, Tensor) else None)
+            return output
+
+        return once
+
+    hooks = [module.register_forward_pre_hook(draw) for module in dropouts(net)]
+    fixed = list(_without_dropout(net))
+    try:
+        for module in fixed:
+            module.forward = remembering(module.forward)
+        yield begin
+    finally:
+        for module in fixed:
+            del module.forward
+        for hook in hooks:
+            hook.remove()
+
+
+def _without_dropout(net: nn.Module) -> Iterator[nn.Module]:
+    """The largest modules in `net` that hold no dropout."""
+    if not any(isinstance(module, Dropout) for module in net.modules()):
+        yield net
+    else:
+        for part in net.children():
+            yield from _without_dropout(part)
 
 
 @torch.no_grad()
@@ -64,7 +106,7 @@ def samples(
 ) -> Tensor:
     """The outputs of `passes` passes with dropout on, (B, passes, ...) float32, each image under a mask of its own.
 
-    What comes before the first dropout runs once (see `split`). Dropout draws from torch's own generator: it is seeded
+    What comes before the first dropout runs once (see `shared`). Dropout draws from torch's own generator: it is seeded
     from `generator` for the passes and put back after (on the CPU and CUDA), so that training goes on as if nobody had
     looked.
     """
@@ -72,8 +114,10 @@ def samples(
         raise ValueError(f"passes: expected 2 or more, for there is no spread in {passes}")
     seed = int(torch.randint(2**31, (), generator=host_generator(generator)))
     devices = [images.device] if images.device.type == "cuda" else []
-    with only_dropout(net, probability), torch.random.fork_rng(devices):
+    told = []
+    with only_dropout(net, probability), torch.random.fork_rng(devices), shared(net) as begin:
         torch.manual_seed(seed)
-        fixed, loose = split(net)
-        features = fixed(images)
-        return torch.stack([loose(features).float() for _ in range(passes)], dim=1)
+        for _ in range(passes):
+            begin()
+            told.append(net(images).float())
+    return torch.stack(told, dim=1)

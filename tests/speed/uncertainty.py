@@ -9,13 +9,14 @@ import statistics
 import time
 
 import torch
+from torchvision import models
 
 from engine.bench import Bench, Setup
 from engine.catalog import method
 from engine.checkpoint import read_checkpoint
 from engine.lenses.sources import MOST, ask
 from engine.metrics.running import after, running
-from engine.ops.dropout import only_dropout
+from engine.ops.dropout import only_dropout, samples
 from engine.showcase import folder, pictures
 
 PICTURES, TIMES = 32, 3
@@ -45,12 +46,41 @@ def said(name, once, loop):
     print(f"{name:<58} {1000 * once:8.1f} ms, in a loop {1000 * loop:8.1f} ms: {loop / once:5.1f} times as fast")
 
 
+def vgg16():
+    """On a GPU if there is one: thirty passes of torchvision's VGG-16, whose dropout is in its head."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    net, images = (
+        models.vgg16().to(device).eval(),
+        torch.rand(64 if device == "cuda" else 1, 3, 224, 224, device=device),
+    )
+
+    def wait():
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    def loop():
+        with only_dropout(net):
+            torch.stack([net(images) for _ in range(30)], dim=1)
+        wait()
+
+    def once():
+        samples(net, images, 30, torch.Generator().manual_seed(0))
+        wait()
+
+    said(
+        f"30 passes of {len(images)} pictures through VGG-16 on {device}, convolutions once",
+        seconds(once),
+        seconds(loop),
+    )
+
+
 @torch.no_grad()
 def main():
     torch.set_num_threads(1)
+    vgg16()
     for id, what in (
         ("uncertainty.mc_dropout", f"{MOST['passes']} passes of {PICTURES} garments, convolutions once"),
-        ("uncertainty.mc_dropout.scenes", f"{MOST['passes']} passes of {PICTURES} scenes, nothing shared"),
+        ("uncertainty.mc_dropout.scenes", f"{MOST['passes']} passes of {PICTURES} scenes, the way down once"),
     ):
         model, images = shipped(id)
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from engine.nets.lenet import DropoutLeNet
 from engine.nets.unet import SmallUNet
-from engine.ops.dropout import only_dropout, samples, split
+from engine.ops.dropout import only_dropout, samples
 
 
 def seeded(seed=0):
@@ -70,24 +70,77 @@ def test_batch_norm_keeps_its_statistics_and_uses_them():
     torch.testing.assert_close(samples(net, images[:1], 2, seeded()), told[:1])
 
 
+class Counted(nn.Sequential):
+    """A row of layers that counts its calls."""
+
+    calls = 0
+
+    def forward(self, images):
+        self.calls += 1
+        return super().forward(images)
+
+
+class Branched(nn.Module):
+    """As VGG-16 of torchvision: no row of layers; dropout in the head only. Works in place wherever it can."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = Counted(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True))
+        self.beside = Counted(nn.Conv2d(1, 4, 3))
+        self.head = nn.Sequential(
+            nn.Linear(400, 9), nn.ReLU(inplace=True), nn.Dropout(0.5, inplace=True), Counted(nn.Linear(9, 3)),
+        )  # fmt: skip
+
+    def forward(self, images):
+        found = self.features(images)
+        found += self.beside(images)  # spoils what is remembered of the features, were it not a copy
+        return self.head(found.flatten(1).relu_())
+
+
+def plainly(net, images, passes, seed):
+    """The same passes one after the other, of the whole network each time."""
+    drawn = int(torch.randint(2**31, (), generator=seed))
+    with only_dropout(net), torch.random.fork_rng([]), torch.no_grad():
+        torch.manual_seed(drawn)
+        return torch.stack([net(images) for _ in range(passes)], dim=1)
+
+
 def test_what_comes_before_the_first_dropout_runs_once_and_changes_nothing():
-    net = DropoutLeNet(1, 3, 4, 8, 0.5).eval()
-    images, calls = torch.rand(4, 1, 12, 12, generator=seeded()), []
-    fixed, loose = split(net)
-    assert not any(isinstance(module, nn.Dropout) for module in fixed)
-    torch.testing.assert_close(loose(fixed(images)), net(images))
-    net[0].register_forward_hook(lambda *_: calls.append("convolution"))
-    net[-1].register_forward_hook(lambda *_: calls.append("head"))
-    samples(net, images, 7, seeded())
-    assert calls.count("convolution") == 1
-    assert calls.count("head") == 7
+    net, images = Branched().eval(), torch.rand(4, 1, 12, 12, generator=seeded())
+    expected = plainly(net, images, 7, seeded())
+    for counted in (net.features, net.beside, net.head[3]):
+        counted.calls = 0
+    told = samples(net, images, 7, seeded())
+    assert torch.equal(told, expected)
+    assert (net.features.calls, net.beside.calls, net.head[3].calls) == (1, 1, 7)
+    assert all("forward" not in vars(module) and not module._forward_pre_hooks for module in net.modules())
+    assert torch.equal(samples(net, images.flip(0), 7, seeded()), plainly(net, images.flip(0), 7, seeded()))
 
 
-def test_a_network_that_is_no_row_of_layers_runs_whole():
-    net = SmallUNet(1, 2, width=4, depth=2, dropout=0.5)
-    told = samples(net, torch.rand(2, 1, 16, 16, generator=seeded()), 3, seeded())
-    assert told.shape == (2, 3, 2, 16, 16)
+@pytest.mark.parametrize("net", [DropoutLeNet(1, 3, 4, 8, 0.5), SmallUNet(1, 3, width=4, depth=2, dropout=0.5)])
+def test_networks_of_the_lab_answer_as_if_each_pass_were_run_whole(net):
+    images = torch.rand(2, 1, 16, 16, generator=seeded()) if isinstance(net, SmallUNet) else torch.rand(2, 1, 12, 12)
+    told = samples(net, images, 3, seeded())
+    assert torch.equal(told, plainly(net, images, 3, seeded()))
     assert not torch.equal(told[:, 0], told[:, 1])
+
+
+def test_a_part_that_gives_more_than_a_tensor_is_computed_each_time():
+    class Pair(nn.Module):
+        def forward(self, images):
+            return images, 2 * images
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.pair, self.fixed, self.drop = Pair(), Counted(nn.Linear(3, 3)), nn.Dropout(0.5)
+
+        def forward(self, images):
+            one, other = self.pair(images)
+            return self.drop(self.fixed(one) + other)
+
+    net, images = Net().eval(), torch.rand(4, 3, generator=seeded())
+    assert torch.equal(samples(net, images, 3, seeded()), plainly(net, images, 3, seeded()))
 
 
 def test_masks_differ_between_passes_and_images_and_follow_from_the_generator():
