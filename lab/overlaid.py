@@ -61,6 +61,16 @@ class Overlaid:
         """What the axis counts, and how much of the series' own unit that is."""
         return clock(self.series) if self.over == "wall clock" else (self.over, 1.0)
 
+    @cached_property
+    def steady(self) -> dict[str, float]:
+        """Numbers that were told again and again and are the same in all runs, such as baselines: value by name."""
+        found = {}
+        for number in self.numbers:
+            values = np.concatenate([curve(one, number, "step")[:, 1] for one in self.series])
+            if len(values) > len(self.series) and (values == values[0]).all():
+                found[number] = float(values[0])
+        return found
+
     def points(self, number: str) -> dict[int, np.ndarray]:
         """Points (N, 2) of a number by the place of their run, in order; without runs that have none on this axis."""
         found = {
@@ -71,11 +81,11 @@ class Overlaid:
         return {place: rows[np.argsort(rows[:, 0], kind="stable")] for place, rows in found.items() if len(rows)}
 
     def figures(self, window: int) -> list[dict[str, Any]]:
-        """Each number as `lab.components.overlay` draws it; window: neighbouring points of the running mean."""
+        """Each number that moves, as `lab.components.overlay` draws it. window: points of the running mean."""
         most = max(60, min(POINTS, BUDGET // (len(self.runs) * max(1, len(self.numbers)))))
         figures = []
         for number in self.numbers:
-            if found := self.points(number):
+            if number not in self.steady and (found := self.points(number)):
                 lines = [line(found[place], place, self.names[place], window, most) for place in found]
                 figures.append({"says": words(number), "lines": lines, "script": self.address(number)})
         return figures

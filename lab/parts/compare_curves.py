@@ -40,6 +40,9 @@ def _curves(runs: Sequence[Run]) -> None:
             "runs with a batch, on data whose number of pictures is known."
         )
     overlay(overlaid.figures(window), overlaid.unit[0], key="overlaid")
+    if overlaid.steady:
+        told = (f"{words(number)} {plain(value)}" for number, value in overlaid.steady.items())
+        st.caption(f"The same throughout: {', '.join(told)}.")
     st.dataframe(ends(overlaid), hide_index=True, alt="where each number came to")
 
 

@@ -73,7 +73,9 @@ def test_runs_stand_side_by_side(three, count):
     app = opened("compare", runs=runs)
     assert {"one", *(f"copy {i}" for i in range(count - 1))} <= {link.value for link in app.page_link}
     figures = json.loads(app.get("bidi_component")[1].proto.json)["figures"]
-    assert [len(one["lines"]) for one in figures] == [count] * 6
+    steady = [one.value for one in app.caption if one.value.startswith("The same throughout")]
+    assert [one.rpartition(" ")[0] for one in steady] == ["The same throughout: neighbours"]
+    assert [len(one["lines"]) for one in figures] == [count] * 5
     table = app.dataframe[0].value
     assert len(table) == 6 * count
     assert {"loss", "test accuracy"} <= set(table["number"])

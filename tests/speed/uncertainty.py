@@ -80,7 +80,7 @@ def main():
     vgg16()
     for id, what in (
         ("uncertainty.mc_dropout", f"{MOST['passes']} passes of {PICTURES} garments, convolutions once"),
-        ("uncertainty.mc_dropout.scenes", f"{MOST['passes']} passes of {PICTURES} scenes, the way down once"),
+        ("uncertainty.mc_dropout.scenes", f"{MOST['passes']} passes of {PICTURES} scenes, without dropout once"),
     ):
         model, images = shipped(id)
 
