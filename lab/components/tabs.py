@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 _row = st.components.v2.component(
     "visionarium_tabs",
-    html='<div class="tabs" role="tablist"></div>',
+    html='<div class="tabs" role="tablist" aria-label="parts of this page"></div>',
     css=(HERE / "tabs.css").read_text(encoding="utf-8"),
     js=(HERE / "tabs.js").read_text(encoding="utf-8"),
 )
