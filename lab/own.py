@@ -19,6 +19,7 @@ from engine.assets import ROOT
 from engine.files import replace_file
 from lab.figures import data_url, jpeg
 from lab.home import check_space, home
+from lab.keeping import keeping
 from lab.pictures import ribbon
 
 SIDE, TILE = 1024, 72
@@ -37,17 +38,31 @@ def own() -> list[Path]:
     return sorted(folder().glob("*.jpg"), key=lambda path: -path.stat().st_mtime_ns)
 
 
+def choice() -> tuple[Path, ...]:
+    """The pictures to choose from."""
+    return (*(path for name in SHIPPED for path in sorted((ROOT / name).glob("*.jpg"))), *own())
+
+
 def palette() -> dict[str, Any]:
-    """Small pictures in one file, "tiles", under one another, and their "names" for `engine.data.pictures`."""
-    shipped = [path for name in SHIPPED for path in sorted((ROOT / name).glob("*.jpg"))]
-    mine = own()
-    names = [*(path.stem for path in shipped), *map(str, mine)]
-    return {"tiles": _sheet((*shipped, *mine)), "names": names}
+    """Their "names" for `engine.data.pictures`, and the "url" of one file of them all, small, under one another."""
+    shown = choice()
+    names = [path.stem if path.is_relative_to(ROOT) else str(path) for path in shown]
+    return {"names": names, "url": f"/api/palette?stamp={_stamp(shown)}"}
+
+
+def _stamp(shown: tuple[Path, ...]) -> str:
+    return hashlib.sha256("\n".join(map(str, shown)).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=4)
-def _sheet(paths: tuple[Path, ...]) -> str:
-    return data_url(ribbon({"": [tile(path) for path in paths]}))
+def _sheet(shown: tuple[Path, ...]) -> bytes:
+    return jpeg(ribbon({"": [tile(path) for path in shown]}))
+
+
+def sheet(request: Request) -> Response:
+    """GET: the pictures to choose from. stamp: of which these are, to keep them."""
+    shown = choice()
+    return Response(_sheet(shown), media_type="image/jpeg", headers=keeping(request, _stamp(shown)))
 
 
 def tile(path: Path) -> Image.Image:
@@ -93,4 +108,7 @@ async def picture(request: Request) -> Response:
     return JSONResponse({"name": str(path), "tile": data_url(tile(path))})
 
 
-ROUTES: list[BaseRoute] = [Route("/api/pictures", picture, methods=["POST"])]
+ROUTES: list[BaseRoute] = [
+    Route("/api/pictures", picture, methods=["POST"]),
+    Route("/api/palette", sheet),
+]

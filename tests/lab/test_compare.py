@@ -160,38 +160,11 @@ def test_figures_tell_each_run_that_has_the_number_and_where_its_script_is(two):
 
 def test_what_is_the_same_throughout_is_told_and_not_drawn(two):
     for run in two:
-        write(
-            run, [{"step": 1, "time": 1, "loss": 1.0, "pixels": 0.5}, {"step": 2, "time": 2, "loss": 2, "pixels": 0.5}]
-        )
-    overlaid = Overlaid(two)
-    assert overlaid.steady == {"pixels": 0.5}
-    assert [one["says"] for one in overlaid.figures(17)] == ["loss"]
-    write(two[1], [{"step": 3, "time": 3, "pixels": 0.6}])
-    assert Overlaid(two).steady == {}
-
-
-@pytest.mark.parametrize(
-    ("more", "said"), [("&number=loss&over=moon", "no axis 'moon'"), ("&number=loss", "none of these runs reported")]
-)
-def test_a_script_of_nothing_is_refused(two, more, said):
-    query = f"runs={two[0].id},{two[1].id}{more}".encode()
-    with pytest.raises(ValueError, match=said):
-        send_script(Request({"type": "http", "query_string": query, "headers": []}))
-
-
-def test_where_a_number_came_to():
-    told = summary(np.array([[1, 5.0], [2, 1.0], [3, 7.0], [4, 2.0]]))
-    assert vars(told) == {"last": 2.0, "lowest": 1.0, "lowest_at": 2, "highest": 7.0, "highest_at": 3}
-    assert summary(np.empty((0, 2))) is None
-
-
-def test_the_table_has_a_row_for_each_number_of_each_run(two):
-    for run in two:
         write(run, [{"step": step, "time": step, "loss": 1.0 / step, "pixels": 0.5} for step in (1, 2)])
     overlaid = Overlaid(two)
     assert overlaid.steady == {"pixels": 0.5}
     assert [one["says"] for one in overlaid.figures(17)] == ["loss"]
-    write(two[1], [{"step": 3, "time": 3, "pixels": 0.6}])
+    write(two[1], [{"step": 3, "time": 3, "pixels": 0.6}], "a")
     assert Overlaid(two).steady == {}
 
 

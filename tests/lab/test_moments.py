@@ -8,6 +8,7 @@ import pytest
 import torch
 from patience_runs import home  # noqa: F401 - a fixture
 from PIL import Image
+from starlette.requests import Request
 
 from engine.method import Curves, Lens, Params, Pictures, knob
 from lab import api, moments, own, reel, warm
@@ -180,6 +181,21 @@ def test_a_picture_of_ones_own_gets_a_name_that_a_knob_can_hold():
     assert picture(given["name"], 32)[:, 16, 16].tolist() == pytest.approx([254, 0, 0], abs=2)
     with Image.open(given["name"]) as kept:
         assert kept.size == (1024, 512)
+
+
+def test_the_pictures_to_choose_from_come_as_one_file_that_a_browser_may_keep():
+    def got(address):
+        return own.sheet(Request({"type": "http", "query_string": address.partition("?")[2].encode(), "headers": []}))
+
+    before, names = own.palette()["url"], own.palette()["names"]
+    with Image.open(io.BytesIO(got(before).body)) as seen:
+        assert seen.size == (own.TILE, own.TILE * len(names))
+    assert "immutable" in got(before).headers["cache-control"]
+    brought(encoded("red"))
+    assert own.palette()["url"] != before
+    assert got(before).headers["cache-control"] == "no-store"
+    with Image.open(io.BytesIO(got(own.palette()["url"]).body)) as seen:
+        assert seen.getpixel((10, seen.height - 10)) == pytest.approx((254, 0, 0), abs=2)
 
 
 def test_the_same_picture_is_kept_once_and_only_the_last_ones(monkeypatch):
