@@ -27,12 +27,17 @@ def add(commands: Any) -> None:
     one.set_defaults(run=check)
 
 
-def build(given: argparse.Namespace) -> int:
+def alone() -> None:
+    """One thread: what ships must not depend on the cores of whoever builds it."""
     import torch
 
+    torch.set_num_threads(1)
+
+
+def build(given: argparse.Namespace) -> int:
     from engine import shipped_map, showcase
 
-    torch.set_num_threads(1)  # what ships must not depend on the cores of whoever builds it
+    alone()
     others = {"lenses": showcase.build_lenses, "maps": shipped_map.build_map}
     for id in set(given.methods) - {*others, *showcase.VARIANTS}:
         catalog.card(id)
@@ -50,6 +55,7 @@ def build(given: argparse.Namespace) -> int:
 def answer(given: argparse.Namespace) -> int:
     from engine import showcase
 
+    alone()
     for id in given.methods:
         if id not in showcase.VARIANTS:
             catalog.card(id)

@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from engine.bench import Bench
 from engine.data.base import Facts
 from engine.data.pictures import names, picture
+from engine.lenses.instant import INSTANT
 from engine.lenses.painting import BY_DEPTH, DEPTHS_ALONE, GRAMS, RATIOS, TRANSFER
 from engine.method import Claim, Curves, Method, Pictures, Report, knob
 from engine.nets.perceptual import Match, Painting, Start, Target, mover, objective, primed, step_of
@@ -111,7 +112,7 @@ METHOD = Method(
         Curves(("content error", "style error"), "The style error falls while the content gives way a little."),
         BY_DEPTH,
     ),
-    lenses=(TRANSFER, RATIOS, GRAMS, DEPTHS_ALONE),
+    lenses=(TRANSFER, INSTANT, RATIOS, GRAMS, DEPTHS_ALONE),
     claim=Claim(
         "Style lives in the correlations of several depths: matching all five brings the Gram matrices of every depth "
         "close to the painting's, matching the first alone (colours and fine grain) leaves the deeper ones far. "
