@@ -71,6 +71,7 @@ def main():
                 ("passes that count, to pictures", "uncertainty?model=uncertainty.mc_dropout", 0),
                 ("the cut-off, to who is refused", "uncertainty?model=uncertainty.mc_dropout&lens=Refusal", 1),
                 ("k, to the chosen views", "views?model=augmentation.learned_tta&views.picture=2", 1),
+                ("a manner, to the painting at 256 px", "style?lens=Instant", 0),
             ):
                 page.goto(f"{server.url}/{path}")
                 whole(page)
