@@ -337,3 +337,20 @@ def test_no_studio_asks_another_machine_for_anything(visit, server, page):
     strange = [url for url in asked if not url.startswith((server.url, "data:", "blob:"))]
     assert len(asked) > 5
     assert strange == []
+
+
+def test_two_manners_are_mixed_under_the_hand(visit, shots):
+    page = visit("/style?lens=Instant&instant.size=64")
+    alive(page)
+    assert page.locator(".gallery > div").count() == 26
+    share, drawn = page.locator(".knobs input[type=range]").nth(2), [pictured(page)]
+    for to in (0.5, 1):
+        asked, told = answers(
+            page, lambda to=to: share.evaluate("(s, to) => { s.value = to; s.oninput(); s.onchange() }", to)
+        )
+        assert asked["knobs"]["share"] == to
+        drawn.append(pictured(page))
+    assert len(set(drawn)) == 3
+    assert len(told["exhibits"]) == 2
+    page.wait_for_function("location.search.includes('instant.share=1')")
+    page.screenshot(path=shots / "instant.png")
