@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import resource
@@ -21,11 +22,14 @@ UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 class Use(NamedTuple):
-    """peak: the most that was in use, or asked for. fixed: what does not grow with the batch. room: what there is."""
+    """peak: the most that was in use, or asked for. fixed: what does not grow with the batch. room: what there is. All
+    of one process; ranks: how many share each batch evenly.
+    """
 
     peak: int
     fixed: int
     room: int
+    ranks: int = 1
 
     def at(self, batch: int, other: int) -> int:
         """What `other` images a step need, when `batch` need `peak`."""
@@ -40,12 +44,14 @@ def batch_that_fits(batch: int, use: Use) -> int:
 
         fixed + b * each <= SHARE * room,    b = (SHARE * room - fixed) * batch / (peak - fixed).
 
-    From 16 on it is a multiple of 8. Where the peak shows no growth with the batch, nothing is known: `batch` itself.
+    From 16 on it is a multiple of 8, and always one of the ranks that share it. Where the peak shows no growth with the
+    batch, nothing is known: `batch` itself.
     """
     if use.peak <= use.fixed:
         return batch
     fits = max(0, int((SHARE * use.room - use.fixed) * batch / (use.peak - use.fixed)))
-    return fits if fits < 16 else fits // 8 * 8
+    even = math.lcm(8, use.ranks) if fits >= math.lcm(16, use.ranks) else use.ranks
+    return fits // even * even
 
 
 def advice(values: Mapping[str, Any], use: Use | None = None) -> tuple[str, dict[str, Any]]:
@@ -58,7 +64,7 @@ def advice(values: Mapping[str, Any], use: Use | None = None) -> tuple[str, dict
     if not isinstance(batch, int) or use is None:
         return "Not enough memory: lower batch or size.", {}
     least = f"Not enough memory: batch {batch} needs more than {megabytes(use.peak)} of {megabytes(use.room)}"
-    fits = min(batch_that_fits(batch, use), batch // 2)
+    fits = min(batch_that_fits(batch, use), batch // 2 // use.ranks * use.ranks)
     if not fits:
         return f"{least}, and no smaller one fits: lower size or the network's width.", {}
     needs = megabytes(max(use.at(batch, fits), use.fixed))

@@ -208,7 +208,7 @@ class Check:
         if is_out_of_memory(error) and self._fixed:
             device = self.found.device
             room = memory.room(device, self.setup.ranks)
-            use = memory.Use(memory.peak(device) + memory.asked(error), self._fixed, room)
+            use = memory.Use(memory.peak(device) + memory.asked(error), self._fixed, room, self.setup.ranks)
         told = explain(error, self.values, use)
         self.found.problems.append(". ".join(filter(None, (told.cause.rstrip("."), told.hint))))
         self.found.instead = dict(told.instead)

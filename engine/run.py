@@ -49,7 +49,7 @@ def run(folder: Path, watch: Callable[[int, Report], None] | None = None) -> Sta
             write_state(folder, "cancelled", cause="stopped by the keyboard, without saving")
             return "cancelled"
         except Exception as error:
-            use = _memory_use(folder, error) if is_out_of_memory(error) else None
+            use = _memory_use(folder, error)
             with suppress(OSError):  # the log may be on a full disk
                 traceback.print_exc()
             told = explain(error, plan.values, use)._asdict()
@@ -177,7 +177,7 @@ def _train_along(folder: Path, plan: Plan) -> State:
         bench.state()
         return "done"
     except Exception as error:
-        first_to_fail(folder, explain(error, plan.values)._asdict(), *rank_and_ranks())
+        first_to_fail(folder, explain(error, plan.values, _memory_use(folder, error))._asdict(), *rank_and_ranks())
         traceback.print_exc()
         return "failed"
 
@@ -247,9 +247,10 @@ def _tell_origin(folder: Path, plan: Plan, error: NotFinite) -> None:
 
 
 def _memory_use(folder: Path, error: Exception) -> memory.Use | None:
-    """What the run needed when its memory did not suffice; None when it had not come to training."""
+    """What the run needed when its memory did not suffice; None when it did, or it had not come to training."""
     told = read_state(folder)
-    if "fixed_mb" not in told:
+    if "fixed_mb" not in told or not is_out_of_memory(error):
         return None
-    device = told["device"]
-    return memory.Use(memory.peak(device) + memory.asked(error), told["fixed_mb"] << 20, memory.room(device))
+    device, ranks = told["device"], rank_and_ranks()[1]
+    peak, room = memory.peak(device) + memory.asked(error), memory.room(device, ranks)
+    return memory.Use(peak, told["fixed_mb"] << 20, room, ranks)

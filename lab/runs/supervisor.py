@@ -188,8 +188,11 @@ def _conclude(folder: Path, code: int, sent: str, memory: bool) -> State:
         return ended
     instead: dict[str, Any] = {}
     if code == -signal.SIGKILL and memory:
-        use = Use(last["peak_mb"] << 20, last["fixed_mb"] << 20, available()) if "peak_mb" in last else None
-        cause, (hint, instead) = "killed: out of memory", advice(Plan.read(folder).values, use)
+        plan, use = Plan.read(folder), None
+        if "peak_mb" in last:
+            ranks = plan.setup.get("ranks", 1)
+            use = Use(last["peak_mb"] << 20, last["fixed_mb"] << 20, available() // ranks, ranks)
+        cause, (hint, instead) = "killed: out of memory", advice(plan.values, use)
     elif code < 0:
         cause, hint = f"killed by {signal.Signals(-code).name}", "Resume goes on from its last checkpoint."
     else:

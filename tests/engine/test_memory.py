@@ -28,6 +28,13 @@ def test_the_batch_that_fits_is_what_is_left_by_what_an_image_needs(batch, peak,
     assert not 1 < fits < 10**4 or use.at(batch, fits) <= memory.SHARE * use.room
 
 
+@pytest.mark.parametrize(("ranks", "fits"), [(1, 24), (2, 24), (3, 24), (4, 24), (5, 25), (7, 21), (27, 0)])
+def test_the_batch_that_fits_can_be_shared_evenly(ranks, fits):
+    use = Use(7400 * MB, 1000 * MB, 4000 * MB, ranks)  # for 26 there is room
+    assert batch_that_fits(64, use) == fits
+    assert advice({"batch": 64}, use)[1] == ({"batch": fits} if fits else {})
+
+
 def test_a_larger_fixed_part_never_suggests_a_larger_batch():
     found = [batch_that_fits(64, Use(8000, fixed, 5000)) for fixed in range(0, 4500, 100)]
     assert found == sorted(found, reverse=True)
