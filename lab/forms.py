@@ -61,6 +61,8 @@ def plain(value: Any) -> str:
     """A knob's value in a few characters."""
     if isinstance(value, (tuple, list)):
         return ", ".join(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
     if isinstance(value, float):
         return f"{value:g}"
     return str(value)
