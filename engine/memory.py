@@ -36,6 +36,11 @@ class Use(NamedTuple):
         return self.fixed + (self.peak - self.fixed) * other // batch
 
 
+def used_up(error: BaseException, device: str, fixed: int, ranks: int = 1) -> Use:
+    """What this process needed when its memory did not suffice, as `error` tells; it is one of `ranks`."""
+    return Use(peak(device) + asked(error), fixed, room(device, ranks), ranks)
+
+
 def batch_that_fits(batch: int, use: Use) -> int:
     """The largest batch whose step fits into SHARE of the room; 0 when not even one image does.
 

@@ -206,9 +206,7 @@ class Check:
             return
         use = None
         if is_out_of_memory(error) and self._fixed:
-            device = self.found.device
-            room = memory.room(device, self.setup.ranks)
-            use = memory.Use(memory.peak(device) + memory.asked(error), self._fixed, room, self.setup.ranks)
+            use = memory.used_up(error, self.found.device, self._fixed, self.setup.ranks)
         told = explain(error, self.values, use)
         self.found.problems.append(". ".join(filter(None, (told.cause.rstrip("."), told.hint))))
         self.found.instead = dict(told.instead)

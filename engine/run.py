@@ -251,6 +251,4 @@ def _memory_use(folder: Path, error: Exception) -> memory.Use | None:
     told = read_state(folder)
     if "fixed_mb" not in told or not is_out_of_memory(error):
         return None
-    device, ranks = told["device"], rank_and_ranks()[1]
-    peak, room = memory.peak(device) + memory.asked(error), memory.room(device, ranks)
-    return memory.Use(peak, told["fixed_mb"] << 20, room, ranks)
+    return memory.used_up(error, told["device"], told["fixed_mb"] << 20, rank_and_ranks()[1])

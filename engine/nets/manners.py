@@ -18,7 +18,7 @@ EPSILON = 1e-3
 
 
 class ConditionalNorm(nn.Module):
-    """Conditional instance normalisation (eq. 5): z = gamma_s (x - mu(x)) / sigma(x) + beta_s, in which only gamma_s
+    """Conditional instance normalisation: z = gamma_s (x - mu(x)) / sigma(x) + beta_s, in which only gamma_s
     and beta_s belong to the manner s; mu and sigma are those of each channel of each image.
     """
 
@@ -28,7 +28,7 @@ class ConditionalNorm(nn.Module):
         self.beta = nn.Parameter(torch.zeros(MANNERS, channels))
 
     def forward(self, maps: Tensor, mixture: Tensor) -> Tensor:
-        """maps (B, C, H, W). mixture (B, MANNERS): the weight of each manner; between two lie mixtures (eq. 6)."""
+        """maps (B, C, H, W). mixture (B, MANNERS): the weight of each manner; between two lie mixtures."""
         scale, shift = (mixture @ each for each in (self.gamma, self.beta))
         return F.instance_norm(maps, eps=EPSILON) * scale[..., None, None] + shift[..., None, None]
 
@@ -60,10 +60,11 @@ class Block(nn.ModuleList):
 
 
 class Manners(Frozen):
-    """Images (B, 3, H, W) in [0, 1], sides of at least 20 pixels, and a mixture (B, 26) -> the same, painted.
+    """Images (B, 3, H, W) in [0, 1], sides of at least 5 pixels, and a mixture (B, 26) -> the same, painted.
 
-    Three convolutions down to a quarter of the side, six residual blocks, three up: the paper's network, narrower. The
-    weights come from TensorFlow's Magenta project and ship with the lab.
+    Three convolutions down to a quarter of the side, six residual blocks, three up, as the shapes of the weights tell,
+    which are of TensorFlow's Magenta project and ship with the lab. What they do not tell is as in the paper (mirrored
+    edges, nearest pixels on the way up), or assumed (EPSILON).
     """
 
     def __init__(self) -> None:

@@ -25,6 +25,14 @@ def moved() -> bool:
     return bool(context and context.is_history_navigation) or st.session_state.get(SHOWN) != what()
 
 
+def keep_in_address(key: str, told: list[str], *, usual: bool) -> None:
+    """Write into the address what was chosen; what is as usual needs no word there."""
+    if usual:
+        st.query_params.pop(key, None)
+    elif st.query_params.get_all(key) != told:
+        st.query_params[key] = told
+
+
 def shown() -> None:
     """Remember, at the end of a page, what it was about."""
     st.session_state[SHOWN] = what()

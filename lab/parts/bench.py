@@ -9,10 +9,11 @@ from lab import warm
 from lab.components.bench import bench as answers
 from lab.looking import Looker
 from lab.models import NETS, called
+from lab.parts.address import keep_in_address
 from lab.parts.brought import chosen_pictures
 from lab.parts.choices import named_choice
 from lab.parts.exhibit import is_dark
-from lab.parts.play import from_address, keep_in_address, picker, to_address, wait_for
+from lab.parts.play import from_address, picker, to_address, wait_for
 from lab.runs import all_runs
 
 FIRST = ("uncertainty.mc_dropout", "augmentation.randaugment")

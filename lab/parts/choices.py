@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from lab.parts.address import moved
+from lab.parts.address import keep_in_address, moved
 
 T = TypeVar("T")
 
@@ -32,9 +32,5 @@ def named_choice(widget: Callable[..., T], label: str, options: Sequence[T], *, 
     else:
         more["default"] = wanted
     value = widget(label, options, key=key, **more)
-    told = None if value in (None, usual) else str(value)
-    if told is None:
-        st.query_params.pop(key, None)
-    elif told != asked:
-        st.query_params[key] = told
+    keep_in_address(key, [str(value)], usual=value in (None, usual))
     return value

@@ -18,8 +18,9 @@ from lab.atlas.fits import COURSE
 from lab.components.cloud import View, cloud
 from lab.forms import form
 from lab.models import NETS, called
+from lab.parts.address import keep_in_address
 from lab.parts.choices import named_choice
-from lab.parts.play import keep_in_address, wait_for
+from lab.parts.play import wait_for
 from lab.runs import all_runs, find
 
 MAPS = {"umap": "UMAP", "tsne": "t-SNE", "pca": "PCA", umap_learn.NAME: "umap-learn"}

@@ -19,6 +19,7 @@ from lab.figures import POINTED, portable, tiles
 from lab.forms import form
 from lab.looking import Looker
 from lab.models import called
+from lab.parts.address import keep_in_address
 from lab.parts.brought import chosen_pictures
 from lab.parts.choices import named_choice
 from lab.parts.exhibit import is_dark, show
@@ -209,15 +210,9 @@ def ask_it(lens: Lens, models: Mapping[str, Looker], brought: Sequence[str], ans
         start = st.session_state.setdefault(f"start-{key}", from_address(lens))
         strip = picker(lens, brought[0]) if lens.takes == "image" else None
         values, at = live(
-            asks,
-            start,
-            long=lens.long,
-            goes_on=lens.goes_on,
-            pick=strip,
-            replays=lens.replays,
-            stored=shown,
+            asks, start, long=lens.long, goes_on=lens.goes_on, pick=strip, replays=lens.replays, stored=shown,
             key=f"live-{key}-{brought[0]}",
-        )
+        )  # fmt: skip
         to_address(lens, values)
         keep_in_address("picture", [str(at)], usual=at == 0)
     else:
@@ -260,13 +255,6 @@ def to_address(lens: Lens, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         told = [str(item) for item in value] if isinstance(value, list) else [str(value)]
         keep_in_address(f"{slug(lens.name)}.{name}", told, usual=usual[name] == value)
-
-
-def keep_in_address(key: str, told: list[str], *, usual: bool) -> None:
-    if usual:
-        st.query_params.pop(key, None)
-    elif st.query_params.get_all(key) != told:
-        st.query_params[key] = told
 
 
 def command(target: str, lens: Lens, values: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 
 from lab.components.tabs import row
-from lab.parts.address import moved
+from lab.parts.address import keep_in_address, moved
 
 PART = "part"
 """The name in the address."""
@@ -28,9 +28,6 @@ def tabs(parts: Mapping[str, Callable[[], None]]) -> None:
     if moved():
         born, turn = st.session_state[BORN] = asked, turn + 1
     open = row(list(parts), born if born in parts else first, turn, key=PART)
-    if open == first:
-        st.query_params.pop(PART, None)
-    elif open != asked:
-        st.query_params[PART] = open
+    keep_in_address(PART, [open], usual=open == first)
     with st.container(key=f"part-{list(parts).index(open)}"):
         parts[open]()

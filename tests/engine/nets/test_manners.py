@@ -14,7 +14,7 @@ def net():
     return Manners()
 
 
-def test_conditional_normalisation_is_equation_5_channel_by_channel():
+def test_conditional_normalisation_is_the_equation_channel_by_channel():
     norm, seeded = ConditionalNorm(3), torch.Generator().manual_seed(0)
     for own in (norm.gamma, norm.beta):
         own.data = torch.randn(own.shape, generator=seeded)
